@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package engine says what it takes to do a device's cryptography, and knows
+// which engines this program has.
+//
+// An [Engine] opens sessions and hands out workers. A [Session] holds one
+// expanded key for one algorithm and one direction; it may be used by any
+// number of workers at once. A [Worker] belongs to one thread: requests are
+// submitted to it, as many as it takes, and reaped when they are done, in any
+// order. An engine may therefore overlap the requests of a batch, as a
+// multi-buffer library does, or requests of many batches, as hardware and
+// thread pools do; a simple engine does all the work in Submit.
+//
+// Engines register themselves with [Register]; a program chooses by importing
+// their packages. [Open] opens one by name; the name "auto" takes for each
+// algorithm the best engine that is available on this machine.
+//
+// Crypto primitives come from libraries. An engine only carries requests to
+// one.
+package engine
+
+import (
+	"errors"
+	"fmt"
+)
+
+// MaxIV is the size in bytes of the largest IV, counter block or tweak of any
+// algorithm.
+const MaxIV = 16
+
+// Direction says which way a session works.
+type Direction uint8
+
+const (
+	Encrypt Direction = iota + 1
+	Decrypt
+)
+
+// String returns "encrypt" or "decrypt".
+func (d Direction) String() string {
+	switch d {
+	case Encrypt:
+		return "encrypt"
+	case Decrypt:
+		return "decrypt"
+	}
+	return fmt.Sprintf("direction(%d)", uint8(d))
+}
+
+// Status is how a request ended.
+type Status uint8
+
+const (
+	// Pending is the status of a request the engine still holds.
+	Pending Status = iota
+	// OK: Dst holds the result.
+	OK
+	// Failed: the engine could not do the work. What Dst holds is undefined.
+	Failed
+	// BadRequest: lengths or IV do not fit the algorithm. Dst is untouched.
+	BadRequest
+	// NotSupported: this engine cannot take this request, though it took the
+	// session (a length or counter beyond its limits). Src and Dst are
+	// untouched, so that another engine may do it.
+	NotSupported
+)
+
+// Errors of Open. Test with errors.Is.
+var (
+	// ErrNotSupported: the engine does not have the algorithm, or not with
+	// these parameters.
+	ErrNotSupported = errors.New("not supported by this engine")
+	// ErrKey: the key is not a key of this algorithm (its length, its form).
+	ErrKey = errors.New("not a key of this algorithm")
+	// ErrUnavailable: this machine lacks what the engine needs.
+	ErrUnavailable = errors.New("engine not available on this machine")
+)
+
+// Error is an error of this package and of the engines.
+type Error struct {
+	Engine string // the engine's name
+	Op     string // what was being done: "open", "new session", ...
+	Err    error  // the cause; never nil
+}
+
+func (e *Error) Error() string { return "engine " + e.Engine + ": " + e.Op + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Params describes a session.
+type Params struct {
+	Algorithm Algorithm
+	Direction Direction
+	// Key is borrowed for the call: the engine copies what it needs and the
+	// caller zeroes its own.
+	Key []byte
+}
+
+// Session is an open session of an engine.
+//
+// It may be named by requests of any number of workers of the same engine at
+// once. Close zeroes the key; the caller sees to it that no request that
+// names the session is in flight then or later.
+type Session interface {
+	Close()
+}
+
+// Request is one operation.
+//
+// The owner fills it, hands it to [Worker.Submit], and leaves it alone until
+// [Worker.Reap] returns it. It can be used again then.
+type Request struct {
+	// Session is a session of the worker's engine. Its direction says what is
+	// done.
+	Session Session
+
+	// Src is the input, Dst the output. Each is one run of memory that stays
+	// valid until the request is reaped; the memory may be shared with a
+	// guest that writes to it at any time. For ciphers they have the same
+	// length. They begin at the same address or do not overlap.
+	Src, Dst []byte
+
+	// IV holds the IV, the initial counter block or the tweak, IVLen bytes of
+	// it. Ciphers without one have IVLen 0.
+	IV    [MaxIV]byte
+	IVLen uint8
+
+	// Status is set by the engine.
+	Status Status
+
+	// Owner is the submitter's, for finding its own state again. Engines do
+	// not touch it.
+	Owner any
+}
+
+// ReapMode says how hard Reap tries.
+type ReapMode uint8
+
+const (
+	// Poll returns what is done.
+	Poll ReapMode = iota
+	// Flush first completes all that only waits for company, such as
+	// part-full lanes of a multi-buffer library. Work that goes on elsewhere
+	// (a pool, hardware) is not waited for.
+	Flush
+	// Wait flushes, and if nothing is done yet waits until something is.
+	Wait
+)
+
+// Worker carries requests to an engine. It belongs to one thread at a time.
+type Worker interface {
+	// Submit takes requests from the front of reqs and returns how many it
+	// took: at least one if it holds none. A request is taken even if it
+	// fails; its Status tells when it is reaped.
+	Submit(reqs []*Request) int
+
+	// Reap puts requests that are done into done, at most len(done), and
+	// returns their number.
+	Reap(done []*Request, mode ReapMode) int
+
+	// Held is the number of requests taken and not yet reaped.
+	Held() int
+
+	// Close gives the worker's memory back. Held must be 0.
+	Close() error
+}
+
+// WorkerConfig is what a worker is made with.
+type WorkerConfig struct {
+	// Depth is the number of requests the owner has in flight at most.
+	Depth int
+
+	// Wake, if not nil, is called, from any thread, when a request that was
+	// being worked on elsewhere becomes ready while the owner may sleep.
+	// Engines that finish everything by Flush never call it.
+	Wake func()
+}
+
+// Engine is an opened engine. Its methods may be called from any goroutine.
+type Engine interface {
+	// Name is the name it is registered under.
+	Name() string
+
+	// Algorithms lists what it can do, in order of Algorithm.
+	Algorithms() []Support
+
+	// NewSession opens a session. Errors wrap ErrNotSupported or ErrKey where
+	// the parameters are at fault.
+	NewSession(p Params) (Session, error)
+
+	// NewWorker makes a worker.
+	NewWorker(c WorkerConfig) (Worker, error)
+
+	// Close gives everything back. Sessions and workers are closed before.
+	Close() error
+}
+
+// Support is an algorithm of an engine, with its limits.
+type Support struct {
+	Algorithm Algorithm
+	// KeySizes are the key lengths taken, in bytes.
+	KeySizes []int
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Options are what engines can be told when they are opened.
+type Options struct {
+	// Device is the cryptodev node of engine devcrypto, "" for /dev/crypto.
+	Device string
+}
+
+// Driver is a registered engine.
+type Driver struct {
+	Name  string
+	About string // one line for people
+
+	// Rank orders the engines for "auto": the highest available one that has
+	// an algorithm gets it. 0 is never chosen, only by name.
+	Rank int
+
+	// Probe returns nil if the engine can be opened here, otherwise what is
+	// missing and how to get it, wrapping ErrUnavailable.
+	Probe func(Options) error
+
+	// Open opens it.
+	Open func(Options) (Engine, error)
+}
+
+var registry struct {
+	mu      sync.Mutex
+	drivers []Driver
+}
+
+// Register adds an engine. It is called from init functions; a name used
+// twice is a programming error and panics.
+func Register(d Driver) {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	if slices.ContainsFunc(registry.drivers, func(o Driver) bool { return o.Name == d.Name }) {
+		panic("engine: registered twice: " + d.Name)
+	}
+	registry.drivers = append(registry.drivers, d)
+	slices.SortFunc(registry.drivers, func(a, b Driver) int {
+		if a.Rank != b.Rank {
+			return b.Rank - a.Rank
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+}
+
+// Drivers returns the registered engines, best first.
+func Drivers() []Driver {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	return slices.Clone(registry.drivers)
+}
+
+// Auto is the name that stands for the best engine for each algorithm.
+const Auto = "auto"
+
+// Open opens an engine by name, or [Auto].
+func Open(name string, o Options) (Engine, error) {
+	if name == Auto {
+		return openAuto(o)
+	}
+	for _, d := range Drivers() {
+		if d.Name == name {
+			return d.Open(o)
+		}
+	}
+	return nil, &Error{name, "open", fmt.Errorf("no such engine; there are: %s", strings.Join(Names(), ", "))}
+}
+
+// Names returns the names Open takes.
+func Names() []string {
+	names := []string{Auto}
+	for _, d := range Drivers() {
+		names = append(names, d.Name)
+	}
+	return names
+}
