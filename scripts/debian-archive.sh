@@ -77,7 +77,7 @@ use_suite() {
 		-o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=/dev/null
 		-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
 		-o APT::Architecture="$arch" -o APT::Install-Recommends=false
-		-o APT::Default-Release= -o Acquire::Languages=none
+		-o APT::Default-Release="$suite" -o Acquire::Languages=none
 		-o Acquire::GzipIndexes=true
 		-o APT::Get::AllowUnauthenticated=false)
 	while read -r mirror; do
