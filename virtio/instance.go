@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package virtio
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"vcrypto/virtio/mem"
+)
+
+// Errors of an Instance. Test with errors.Is.
+var (
+	ErrNoQueue    = errors.New("the device has no such queue")
+	ErrRunning    = errors.New("the queue is running")
+	ErrNotRunning = errors.New("the queue is not running")
+	ErrFeatures   = errors.New("a feature was accepted that was not offered")
+)
+
+// Options are settings of an Instance.
+type Options struct {
+	Log     *slog.Logger // nil for none
+	Polling Polling
+}
+
+// Instance is a device as one driver has it: its memory, its negotiated
+// features, its running queues. A transport drives it, from one goroutine at
+// a time.
+type Instance struct {
+	dev      Device
+	log      *slog.Logger
+	polling  Polling
+	mem      mem.Memory
+	features uint64
+	queues   []*Queue // nil where not running
+	counters []Counters
+}
+
+// NewInstance returns a device without memory whose queues do not run.
+func NewInstance(dev Device, o Options) *Instance {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Instance{
+		dev:      dev,
+		log:      o.Log,
+		polling:  o.Polling,
+		queues:   make([]*Queue, dev.Queues()),
+		counters: make([]Counters, dev.Queues()),
+	}
+}
+
+// Device returns the device.
+func (in *Instance) Device() Device { return in.dev }
+
+// Memory is the guest's memory. A change to it returns when running queues
+// no longer use what was taken away.
+func (in *Instance) Memory() *mem.Memory { return &in.mem }
+
+// Offered are the features offered to the driver.
+func (in *Instance) Offered() uint64 { return RingFeatures | in.dev.Features() }
+
+// Features are the features that were negotiated.
+func (in *Instance) Features() uint64 { return in.features }
+
+// SetFeatures tells the device which features were negotiated.
+func (in *Instance) SetFeatures(features uint64) error {
+	if extra := features &^ in.Offered(); extra != 0 {
+		return fmt.Errorf("%w: bits %#x", ErrFeatures, extra)
+	}
+	if err := in.dev.Negotiated(features); err != nil {
+		return err
+	}
+	in.features = features
+	return nil
+}
+
+// Start starts a queue. Ring features are taken from c, not from what was
+// negotiated.
+func (in *Instance) Start(index int, c QueueConfig) error {
+	if index < 0 || index >= len(in.queues) {
+		return &QueueError{index, "start", ErrNoQueue}
+	}
+	if in.queues[index] != nil {
+		return &QueueError{index, "start", ErrRunning}
+	}
+	q, err := startQueue(index, in, c)
+	if err != nil {
+		return &QueueError{index, "start", err}
+	}
+	in.queues[index] = q
+	return nil
+}
+
+// Running reports whether a queue was started and not stopped. It may have
+// stopped by itself since.
+func (in *Instance) Running(index int) bool {
+	return index >= 0 && index < len(in.queues) && in.queues[index] != nil
+}
+
+// SetCall replaces the way a running queue interrupts its driver. The one it
+// replaces is not used after SetCall returns.
+func (in *Instance) SetCall(index int, n Notifier) {
+	if in.Running(index) {
+		in.queues[index].setCall(n)
+	}
+}
+
+// Stop stops a queue: it takes no more chains, and those it took are given
+// back before Stop returns. Base is the index of the first chain it did not
+// take.
+func (in *Instance) Stop(index int) (base uint16, err error) {
+	if !in.Running(index) {
+		return 0, &QueueError{index, "stop", ErrNotRunning}
+	}
+	base = in.queues[index].stop()
+	in.queues[index] = nil
+	return base, nil
+}
+
+// StopAll stops all running queues.
+func (in *Instance) StopAll() {
+	for i := range in.queues {
+		if in.Running(i) {
+			in.Stop(i)
+		}
+	}
+}
+
+// Reset stops all queues and returns the device to its initial state. Guest
+// memory stays.
+func (in *Instance) Reset() {
+	in.StopAll()
+	in.dev.Reset()
+	in.features = 0
+}
+
+// Close resets the device and gives guest memory back. The instance must not
+// be used afterwards.
+func (in *Instance) Close() error {
+	in.Reset()
+	return in.mem.Set(nil)
+}
+
+// Counters returns a queue's counters.
+func (in *Instance) Counters(index int) *Counters { return &in.counters[index] }

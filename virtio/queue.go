@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package virtio
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vcrypto/virtio/mem"
+	"vcrypto/virtio/virtq"
+)
+
+// Notifier tells a driver something: that a queue has used chains, that the
+// configuration changed. [Event] is one. Notify may be called from any
+// goroutine and must not wait.
+type Notifier interface{ Notify() }
+
+// QueueConfig is what a transport starts a queue with.
+type QueueConfig struct {
+	Ring virtq.Config
+
+	// Kick is signalled when the driver made chains available. The queue
+	// reads it and the transport closes it after Stop. With nil the ring is
+	// polled.
+	Kick *Event
+
+	// Call is notified when chains were used; nil for a driver that polls.
+	// [Instance.SetCall] replaces it.
+	Call Notifier
+
+	// Broken, if not nil, is called once, from the queue's thread, when the
+	// ring makes no sense and the queue has stopped by itself.
+	Broken func(error)
+}
+
+// Counters count what a queue did since its device was made. They are written
+// by its thread and may be read at any time.
+type Counters struct {
+	Chains     atomic.Uint64 // taken
+	Kicks      atomic.Uint64 // received
+	Interrupts atomic.Uint64 // sent
+	Breaks     atomic.Uint64 // times the ring broke
+}
+
+// Queue is a queue that runs. A worker gives chains back through it.
+type Queue struct {
+	// Index is the queue's number.
+	Index int
+
+	ring     *virtq.Split
+	mem      *mem.Memory
+	kick     *Event
+	wake     *Event // ours: something else wants the thread
+	broken   func(error)
+	poll     Polling
+	log      *slog.Logger
+	counters *Counters
+
+	stopping atomic.Bool
+	asleep   atomic.Bool
+	done     chan struct{} // closed when the thread has ended
+
+	mu   sync.Mutex
+	call Notifier
+}
+
+// Polling says how a queue's thread waits for work.
+type Polling struct {
+	// Spin is how long it looks at the ring after its last work before it
+	// sleeps. While it looks the driver is asked not to kick.
+	Spin time.Duration
+}
+
+// Size is the number of chains that can be in flight at most.
+func (q *Queue) Size() int { return min(q.ring.Size(), maxBatch) }
+
+// Push gives a chain back to the driver, with the number of bytes written to
+// its writable segments from their beginning. The driver sees it when the
+// worker's Handle or Poll has returned. Only the worker calls it, on the
+// queue's thread.
+func (q *Queue) Push(c *virtq.Chain, written uint32) { q.ring.Push(c, written) }
+
+// Wake makes the queue call its worker's Poll soon. It may be called from any
+// goroutine until the worker is closed.
+func (q *Queue) Wake() {
+	if q.asleep.Load() {
+		q.wake.Notify()
+	}
+}
+
+// Log is the queue's log.
+func (q *Queue) Log() *slog.Logger { return q.log }
+
+func (q *Queue) setCall(n Notifier) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.call = n
+}
+
+// notify interrupts the driver.
+func (q *Queue) notify() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.call != nil {
+		q.call.Notify()
+		q.counters.Interrupts.Add(1)
+	}
+}
+
+// startQueue starts the queue's thread. It returns when the ring was found in
+// memory or was not.
+func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
+	ring, err := virtq.NewSplit(c.Ring)
+	if err != nil {
+		return nil, err
+	}
+	wake, err := NewEvent()
+	if err != nil {
+		return nil, err
+	}
+	q := &Queue{
+		Index:    index,
+		ring:     ring,
+		mem:      &in.mem,
+		kick:     c.Kick,
+		wake:     wake,
+		call:     c.Call,
+		broken:   c.Broken,
+		poll:     in.polling,
+		log:      in.log.With("queue", index),
+		counters: &in.counters[index],
+		done:     make(chan struct{}),
+	}
+	worker, err := in.dev.NewWorker(q)
+	if err != nil {
+		return nil, closeAfter(wake, fmt.Errorf("worker: %w", err))
+	}
+	go q.run(worker)
+	return q, nil
+}
+
+func closeAfter(e *Event, err error) error {
+	e.Close()
+	return err
+}
+
+// stop ends the thread, after all chains it took were given back, and returns
+// the index of the next chain.
+func (q *Queue) stop() (base uint16) {
+	q.stopping.Store(true)
+	q.wake.Notify()
+	<-q.done
+	q.wake.Close()
+	return q.ring.Base()
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package virtio
+
+import (
+	"runtime"
+	"time"
+
+	"vcrypto/virtio/virtq"
+)
+
+const (
+	// maxBatch bounds the chains a queue holds at once, and with it the
+	// memory that a guest with a large ring can make it use.
+	maxBatch = 1024
+
+	// looksPerClock is how often the ring is looked at for each look at the
+	// clock while spinning.
+	looksPerClock = 64
+
+	// unkickedNap is how long a queue without a kick descriptor naps between
+	// looks at its ring once it has spun in vain.
+	unkickedNap = time.Millisecond
+)
+
+// run is the queue's thread: take a batch, hand it over, push what is done,
+// notify once; when there is nothing to do look a while longer, then sleep.
+func (q *Queue) run(w Worker) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(q.done)
+
+	var broken error
+	batch := make([]*virtq.Chain, q.Size())
+	for !q.stopping.Load() && broken == nil {
+		if broken = q.attach(w); broken != nil {
+			break
+		}
+		var worked bool
+		worked, broken = q.step(w, batch)
+		if worked || broken != nil {
+			continue
+		}
+		if !q.spin(w) {
+			q.sleep(w)
+		}
+	}
+	q.drain(w)
+	w.Close()
+	q.detach()
+	if broken != nil {
+		q.counters.Breaks.Add(1)
+		q.log.Error("queue stopped: the driver broke it; it works again after the driver resets the device", "err", broken)
+		if q.broken != nil {
+			q.broken(broken)
+		}
+	}
+}
+
+// attach sees to it that the ring is attached to the current memory table. If
+// the memory is changing, everything that uses the old table is finished
+// first.
+func (q *Queue) attach(w Worker) error {
+	held := q.ring.Attached()
+	if held != nil {
+		if held == q.mem.Current() {
+			return nil
+		}
+		q.drain(w)
+		q.detach()
+	}
+	t := q.mem.Acquire()
+	if err := q.ring.Attach(t); err != nil {
+		t.Release()
+		return err
+	}
+	q.ring.SuppressKicks()
+	return nil
+}
+
+// detach lets go of guest memory. No chain is held.
+func (q *Queue) detach() {
+	if t := q.ring.Attached(); t != nil {
+		q.ring.Detach()
+		t.Release()
+	}
+}
+
+// step takes what is available and finishes what can be finished. It reports
+// whether there was anything to do. The error says that the ring is broken.
+func (q *Queue) step(w Worker, batch []*virtq.Chain) (worked bool, err error) {
+	n, err := q.ring.Next(batch[:len(batch)-q.ring.Held()])
+	if n > 0 {
+		q.counters.Chains.Add(uint64(n))
+		w.Handle(batch[:n])
+	}
+	pushed := w.Poll(n == 0)
+	q.publish()
+	return n > 0 || pushed, err
+}
+
+// publish shows pushed chains to the driver.
+func (q *Queue) publish() {
+	if q.ring.Publish() {
+		q.notify()
+	}
+}
+
+// drain waits until every chain was given back.
+func (q *Queue) drain(w Worker) {
+	for q.ring.Held() > 0 {
+		if w.Poll(true) {
+			continue
+		}
+		// The rest is being worked on elsewhere.
+		q.asleep.Store(true)
+		if !w.Poll(true) {
+			pollRead(-1, -1, q.wake.FD())
+			q.wake.Drain()
+		}
+		q.asleep.Store(false)
+	}
+	if q.ring.Attached() != nil {
+		q.publish()
+	}
+}
+
+// spin looks at the ring for a while and reports whether there is something
+// to do.
+func (q *Queue) spin(w Worker) bool {
+	if q.poll.Spin <= 0 {
+		return false
+	}
+	table := q.ring.Attached()
+	for start := time.Now(); ; {
+		for range looksPerClock {
+			if q.ring.Pending() || q.stopping.Load() {
+				return true
+			}
+		}
+		if q.ring.Held() > 0 && w.Poll(true) {
+			q.publish()
+			return true
+		}
+		if table != q.mem.Current() {
+			return true
+		}
+		if time.Since(start) >= q.poll.Spin {
+			return false
+		}
+	}
+}
+
+// sleep waits for a kick, or for a wake. While it sleeps without chains in
+// flight it holds no guest memory.
+func (q *Queue) sleep(w Worker) {
+	q.asleep.Store(true)
+	defer q.asleep.Store(false)
+	if q.ring.WantKicks() || w.Poll(true) || q.stopping.Load() {
+		q.publish()
+		q.ring.SuppressKicks()
+		return
+	}
+	if q.ring.Held() == 0 {
+		q.detach()
+	}
+	kickFD, timeout := -1, time.Duration(-1)
+	if q.kick != nil {
+		kickFD = q.kick.FD()
+	} else {
+		timeout = unkickedNap
+	}
+	found := pollRead(timeout, kickFD, q.wake.FD())
+	if found[0] == readable {
+		q.kick.Drain()
+		q.counters.Kicks.Add(1)
+	}
+	if found[0] == dead {
+		q.log.Warn("the kick descriptor is not an eventfd; looking at the ring without it")
+		q.kick = nil
+	}
+	if found[1] == readable {
+		q.wake.Drain()
+	}
+	if q.ring.Attached() != nil {
+		q.ring.SuppressKicks()
+	}
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build amd64 || arm64
+
+package virtq
+
+// fence is a full memory barrier: no access moves across it in either
+// direction.
+//
+//go:noescape
+func fence()

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !(amd64 || arm64)
+
+package virtq
+
+import "sync/atomic"
+
+var fenceWord atomic.Uint32
+
+// fence relies on Go's promise that atomic operations are sequentially
+// consistent: swap is one that compilers turn into a full barrier.
+func fence() { fenceWord.Swap(0) }
