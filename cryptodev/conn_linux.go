@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cryptodev
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// openNode opens the node for this process only: a child does not get it by
+// accident, as it would share the sessions.
+func openNode(path string) (Conn, error) {
+	for {
+		fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return checkNode(fd)
+	}
+}
+
+// fdConn takes over a descriptor that somebody else opened.
+func fdConn(fd int) (Conn, error) {
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("file descriptor %d: %w", fd, err)
+	}
+	return checkNode(fd)
+}
+
+// checkNode refuses what cannot be a cryptodev node, and closes it then.
+func checkNode(fd int) (Conn, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFCHR {
+		err = fmt.Errorf("not a character device: %w", unix.ENOTTY)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return conn(fd), nil
+}
+
+// conn is a file descriptor.
+type conn int
+
+func (c conn) Close() error { return unix.Close(int(c)) }

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cryptodevtest has a cryptodev node made of Go, for tests of package
+// cryptodev and of what is built on it, on machines without a real one.
+//
+// It answers the ioctls as cryptodev-linux 1.14 does, errno by errno, as far
+// as ciphers go. Tests also ask [Open] for a device: that is the real node
+// which the environment names, or else this one.
+package cryptodevtest
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+
+	"vcrypto/cryptodev"
+	"vcrypto/cryptodev/abi"
+)
+
+// Env is the environment variable that names a real node. Where it is set
+// tests use that node, and fail if it does not work.
+const Env = "VCRYPTO_TEST_DEVICE"
+
+// Open returns a device for a test: a real node if the environment names one,
+// otherwise one of this package's. The test closes it at its end.
+func Open(t testing.TB) *cryptodev.Device {
+	t.Helper()
+	path := os.Getenv(Env)
+	if path == "" {
+		return new(Node).Open(t)
+	}
+	d, err := cryptodev.Open(path)
+	if err != nil {
+		t.Fatalf("%s names a node that does not work: %v", Env, err)
+	}
+	closeAtEnd(t, d)
+	return d
+}
+
+func closeAtEnd(t testing.TB, d *cryptodev.Device) {
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+// Node is a node. The zero Node is ready; set the fields before it is opened.
+type Node struct {
+	// Ciphers it has, nil for all of package cryptodev's.
+	Ciphers []cryptodev.Cipher
+	// KeySizes it takes, nil for those of AES.
+	KeySizes []int
+	// MaxLen is the most bytes it takes in a request, 0 for no limit. More is
+	// refused with ENOMEM.
+	MaxLen uint32
+	// Fail, if not nil, is asked before each call; its error is the answer.
+	Fail func(request uintptr) error
+
+	mu       sync.Mutex
+	sessions int
+	requests int
+}
+
+// Open opens the node. The test closes the device at its end.
+func (n *Node) Open(t testing.TB) *cryptodev.Device {
+	d := cryptodev.New(&file{node: n, sessions: map[uint32]*session{}}, "fake:/dev/crypto")
+	closeAtEnd(t, d)
+	return d
+}
+
+// Sessions returns the number of sessions that are open.
+func (n *Node) Sessions() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sessions
+}
+
+// Requests returns the number of CIOCCRYPT calls so far.
+func (n *Node) Requests() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.requests
+}
+
+func (n *Node) count(sessions, requests int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.sessions += sessions
+	n.requests += requests
+}
+
+func (n *Node) takes(cipher uint32, keyLen uint32) bool {
+	ciphers, keySizes := n.Ciphers, n.KeySizes
+	if ciphers == nil {
+		ciphers = []cryptodev.Cipher{abi.CipherAESCBC, abi.CipherAESCTR, abi.CipherAESECB}
+	}
+	if keySizes == nil {
+		keySizes = []int{16, 24, 32}
+	}
+	return slices.Contains(ciphers, cryptodev.Cipher(cipher)) && slices.Contains(keySizes, int(keyLen))
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cryptodev
+
+import (
+	"cmp"
+	"os"
+	"sync"
+)
+
+// Device is an open cryptodev node. It is safe for concurrent use.
+type Device struct {
+	path string
+
+	mu   sync.RWMutex // read-locked during each ioctl, so that Close waits for them
+	conn Conn         // nil when closed
+}
+
+// Open opens a node, "" for /dev/crypto.
+func Open(path string) (*Device, error) {
+	path = cmp.Or(path, DefaultPath)
+	c, err := openNode(path)
+	if err != nil {
+		return nil, &Error{opOpen, path, err}
+	}
+	return New(c, path), nil
+}
+
+// FromFD makes a Device of a descriptor that was opened elsewhere, such as
+// one inherited from a parent process. It owns the descriptor, which is
+// closed even if FromFD fails, and is no longer inherited by children. path
+// is for messages.
+func FromFD(fd int, path string) (*Device, error) {
+	c, err := fdConn(fd)
+	if err != nil {
+		return nil, &Error{opOpen, path, err}
+	}
+	return New(c, path), nil
+}
+
+// New makes a Device that makes its calls on c, which it owns. path is for
+// messages.
+func New(c Conn, path string) *Device { return &Device{path: path, conn: c} }
+
+// Path returns the node's path.
+func (d *Device) Path() string { return d.path }
+
+// Clone returns a second descriptor of the same open file, by the CRIOGET
+// call that older programs begin with. Both see the same sessions.
+func (d *Device) Clone() (*Device, error) {
+	fd, err := d.clone()
+	if err != nil {
+		return nil, &Error{opClone, d.path, err}
+	}
+	return FromFD(fd, d.path)
+}
+
+// Close closes the node, after the calls that are under way. Its sessions end
+// unless another process or a clone has the file open. A second Close returns
+// os.ErrClosed, as do all calls on the sessions from now on.
+func (d *Device) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.conn == nil {
+		return &Error{opClose, d.path, os.ErrClosed}
+	}
+	err := d.conn.Close()
+	d.conn = nil
+	if err != nil {
+		return &Error{opClose, d.path, err}
+	}
+	return nil
+}
