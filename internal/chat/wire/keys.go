@@ -78,10 +78,10 @@ func deriveKeys(psk []byte, helloI, helloR []byte) (*keys, error) {
 		purpose string
 		size    int
 	}{
-		{&k.initiator.cipher, labelFromI, purposeCipher, keySize},
+		{&k.initiator.cipher, labelFromI, purposeCipher, KeySize},
 		{&k.initiator.mac, labelFromI, purposeMAC, macKey},
 		{&k.initiator.proof, labelFromI, purposeProof, macKey},
-		{&k.responder.cipher, labelFromR, purposeCipher, keySize},
+		{&k.responder.cipher, labelFromR, purposeCipher, KeySize},
 		{&k.responder.mac, labelFromR, purposeMAC, macKey},
 		{&k.responder.proof, labelFromR, purposeProof, macKey},
 	} {

@@ -50,8 +50,10 @@ const Version = 1
 // us hold.
 const MaxPayload = 32 << 10
 
+// KeySize is the size of a cipher key in bytes: AES-128 (FIPS 197).
+const KeySize = 16
+
 const (
-	keySize   = 16              // AES-128 (FIPS 197)
 	blockSize = aes.BlockSize   // also the size of an IV (SP 800-38A section 6.2)
 	macSize   = sha256.Size     // HMAC-SHA-256, not truncated (RFC 2104)
 	macKey    = sha256.Size     // RFC 2104 section 3: at least the hash's output

@@ -292,7 +292,7 @@ func TestSideKeysDiffer(t *testing.T) {
 	all := [][]byte{k.initiator.cipher, k.initiator.mac, k.initiator.proof, k.responder.cipher, k.responder.mac, k.responder.proof}
 	for n := range all {
 		for m := range n {
-			if bytes.Equal(all[n][:keySize], all[m][:keySize]) {
+			if bytes.Equal(all[n][:KeySize], all[m][:KeySize]) {
 				t.Errorf("keys %d and %d are the same", n, m)
 			}
 		}

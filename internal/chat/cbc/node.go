@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cbc
+
+import (
+	"vcrypto/cryptodev"
+	"vcrypto/internal/chat/wire"
+)
+
+// node computes in a cryptodev node. Each cipher is a session of the one open
+// file; the key goes to the node once, when the session is opened.
+type node struct{ d *cryptodev.Device }
+
+func (n node) session(key []byte) (*cryptodev.Session, error) {
+	return n.d.NewSession(cryptodev.SessionParams{Cipher: cryptodev.AESCBC, Key: key})
+}
+
+// Encrypter opens a session.
+func (n node) Encrypter(key []byte) (wire.BlockMode, error) {
+	s, err := n.session(key)
+	if err != nil {
+		return nil, err
+	}
+	return nodeMode{s, s.Encrypt}, nil
+}
+
+// Decrypter opens a session.
+func (n node) Decrypter(key []byte) (wire.BlockMode, error) {
+	s, err := n.session(key)
+	if err != nil {
+		return nil, err
+	}
+	return nodeMode{s, s.Decrypt}, nil
+}
+
+// driver asks what serves AES-CBC in this node.
+func (n node) driver() (string, error) {
+	s, err := n.session(make([]byte, wire.KeySize))
+	if err != nil {
+		return "", err
+	}
+	defer s.Close()
+	info, err := s.Info()
+	if err != nil {
+		return "", err
+	}
+	return info.Driver, nil
+}
+
+type nodeMode struct {
+	s     *cryptodev.Session
+	crypt func(dst, src, iv []byte) error
+}
+
+func (m nodeMode) Crypt(dst, src, iv []byte) error { return m.crypt(dst, src, iv) }
+
+func (m nodeMode) Close() error { return m.s.Close() }
