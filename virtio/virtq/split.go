@@ -5,36 +5,8 @@ package virtq
 import (
 	"encoding/binary"
 
+	"vcrypto/virtio/internal/ring"
 	"vcrypto/virtio/mem"
-)
-
-// The layout of a split virtqueue, virtio 1.3 section 2.7.
-const (
-	descSize  = 16 // struct virtq_desc, section 2.7.5
-	descAlign = 16
-	descAddr  = 0  // le64 addr
-	descLen   = 8  // le32 len
-	descFlags = 12 // le16 flags
-	descNext  = 14 // le16 next
-
-	descFNext     = 1 // VIRTQ_DESC_F_NEXT
-	descFWrite    = 2 // VIRTQ_DESC_F_WRITE
-	descFIndirect = 4 // VIRTQ_DESC_F_INDIRECT
-
-	availAlign    = 2
-	availFlags    = 0 // le16 flags, section 2.7.6
-	availIdx      = 2 // le16 idx
-	availRing     = 4 // le16 ring[size], then le16 used_event
-	availElem     = 2
-	availFNoIntr  = 1 // VIRTQ_AVAIL_F_NO_INTERRUPT
-	usedAlign     = 4
-	usedIdx       = 2 // le16 idx
-	usedRing      = 4 // struct virtq_used_elem ring[size], then le16 avail_event
-	usedElem      = 8 // le32 id, le32 len
-	usedElemLen   = 4
-	usedFNoNotify = 1 // VIRTQ_USED_F_NO_NOTIFY
-	eventSize     = 2 // used_event, avail_event: section 2.7.7, 2.7.9
-	usedIdxShift  = 16
 )
 
 // Split is the device's side of a split virtqueue.
@@ -47,8 +19,8 @@ type Split struct {
 	avail []byte
 	used  []byte
 	// availIdx is the driver's index; usedWord is our flags and index as one
-	// word. See ring_unsafe.go.
-	availIdx index
+	// word. See internal/ring.
+	availIdx ring.Index
 	usedWord *uint32
 
 	started   bool
@@ -79,29 +51,28 @@ func NewSplit(c Config) (*Split, error) {
 // Attach finds the ring in a table, which the caller holds until Detach. The
 // queue's chains come from the same table.
 func (q *Split) Attach(t *mem.Table) error {
-	size := uint64(q.cfg.Size)
 	var err error
-	if q.desc, err = t.Bytes(q.cfg.Desc, size*descSize); err != nil {
+	if q.desc, err = t.Bytes(q.cfg.Desc, ring.DescBytes(q.cfg.Size)); err != nil {
 		return &BrokenError{"descriptor area", err}
 	}
-	if q.avail, err = t.Bytes(q.cfg.Avail, availRing+size*availElem+eventSize); err != nil {
+	if q.avail, err = t.Bytes(q.cfg.Avail, ring.AvailBytes(q.cfg.Size)); err != nil {
 		return &BrokenError{"driver area", err}
 	}
-	if q.used, err = t.Bytes(q.cfg.Used, usedRing+size*usedElem+eventSize); err != nil {
+	if q.used, err = t.Bytes(q.cfg.Used, ring.UsedBytes(q.cfg.Size)); err != nil {
 		return &BrokenError{"device area", err}
 	}
-	if q.availIdx, err = newIndex(q.avail); err != nil {
-		return err
+	if q.availIdx, err = ring.NewIndex(q.avail); err != nil {
+		return &BrokenError{"driver area", err}
 	}
-	if q.usedWord, err = word(q.used); err != nil {
-		return err
+	if q.usedWord, err = ring.Word(q.used); err != nil {
+		return &BrokenError{"device area", err}
 	}
 	q.table = t
 	if !q.started {
 		// A queue that goes on has its used index in memory; that of a new
 		// one is 0.
 		q.started = true
-		q.usedNext = load16(q.used[usedIdx:])
+		q.usedNext = ring.Load16(q.used[ring.UsedIdx:])
 		q.published = q.usedNext
 	}
 	return nil
@@ -110,7 +81,7 @@ func (q *Split) Attach(t *mem.Table) error {
 // Detach forgets the table. No chain may be held.
 func (q *Split) Detach() {
 	q.table, q.desc, q.avail, q.used, q.usedWord = nil, nil, nil, nil, nil
-	q.availIdx = index{}
+	q.availIdx = ring.Index{}
 }
 
 // Attached returns the table the queue is attached to, or nil.
@@ -128,14 +99,14 @@ func (q *Split) Base() uint16 { return q.next }
 
 // Pending reports whether a chain is available. It is for looking at the ring
 // again and again.
-func (q *Split) Pending() bool { return q.availIdx.load() != q.next }
+func (q *Split) Pending() bool { return q.availIdx.Load() != q.next }
 
 // Next takes up to len(batch) chains. If the ring breaks, it returns the
 // chains taken before the break and a *BrokenError.
 func (q *Split) Next(batch []*Chain) (int, error) {
 	// Barrier 1: this load acquires. What the driver wrote before it raised
 	// the index (ring entry, descriptors, buffers) is read after it.
-	pending := q.availIdx.load() - q.next
+	pending := q.availIdx.Load() - q.next
 	if pending == 0 {
 		return 0, nil
 	}
@@ -144,7 +115,7 @@ func (q *Split) Next(batch []*Chain) (int, error) {
 	}
 	n := min(int(pending), len(batch))
 	for i := range n {
-		head := load16(q.avail[availRing+availElem*int(q.next&q.mask):])
+		head := ring.Load16(q.avail[ring.AvailRing+ring.AvailElem*int(q.next&q.mask):])
 		if int(head) >= q.cfg.Size {
 			return i, broken("descriptor %d of a queue of %d", head, q.cfg.Size)
 		}
@@ -172,11 +143,11 @@ func (q *Split) walk(c *Chain, head uint16) error {
 		if count++; count > q.cfg.Size {
 			return broken("descriptor chain at %d loops", head)
 		}
-		d := q.desc[descSize*int(at):][:descSize]
-		flags := load16(d[descFlags:])
-		addr, n, next := load64(d[descAddr:]), load32(d[descLen:]), load16(d[descNext:])
-		if flags&descFIndirect != 0 {
-			if flags&descFNext != 0 {
+		d := q.desc[ring.DescSize*int(at):][:ring.DescSize]
+		flags := ring.Load16(d[ring.DescFlags:])
+		addr, n, next := ring.Load64(d[ring.DescAddr:]), ring.Load32(d[ring.DescLen:]), ring.Load16(d[ring.DescNext:])
+		if flags&ring.DescFIndirect != 0 {
+			if flags&ring.DescFNext != 0 {
 				return broken("indirect descriptor %d has a next", at)
 			}
 			if !q.cfg.Indirect && !q.cfg.Unnegotiated {
@@ -187,7 +158,7 @@ func (q *Split) walk(c *Chain, head uint16) error {
 		if err := q.add(c, addr, n, flags); err != nil {
 			return err
 		}
-		if flags&descFNext == 0 {
+		if flags&ring.DescFNext == 0 {
 			return nil
 		}
 		if int(next) >= q.cfg.Size {
@@ -199,8 +170,8 @@ func (q *Split) walk(c *Chain, head uint16) error {
 
 // walkIndirect collects the buffers of an indirect table, section 2.7.5.3.
 func (q *Split) walkIndirect(c *Chain, addr uint64, size uint32) error {
-	entries := int(size / descSize)
-	if size%descSize != 0 || entries == 0 || entries > max(MaxIndirect, q.cfg.Size) {
+	entries := int(size / ring.DescSize)
+	if size%ring.DescSize != 0 || entries == 0 || entries > max(MaxIndirect, q.cfg.Size) {
 		return broken("indirect table of %d bytes", size)
 	}
 	table, err := q.table.Bytes(addr, uint64(size))
@@ -214,16 +185,16 @@ func (q *Split) walkIndirect(c *Chain, addr uint64, size uint32) error {
 		if count > entries {
 			return broken("indirect table of %d descriptors loops", entries)
 		}
-		d := table[descSize*at:][:descSize]
-		flags := load16(d[descFlags:])
-		addr, n, next := load64(d[descAddr:]), load32(d[descLen:]), load16(d[descNext:])
-		if flags&descFIndirect != 0 {
+		d := table[ring.DescSize*at:][:ring.DescSize]
+		flags := ring.Load16(d[ring.DescFlags:])
+		addr, n, next := ring.Load64(d[ring.DescAddr:]), ring.Load32(d[ring.DescLen:]), ring.Load16(d[ring.DescNext:])
+		if flags&ring.DescFIndirect != 0 {
 			return broken("indirect descriptor in an indirect table")
 		}
 		if err := q.add(c, addr, n, flags); err != nil {
 			return err
 		}
-		if flags&descFNext == 0 {
+		if flags&ring.DescFNext == 0 {
 			return nil
 		}
 		if int(next) >= entries {
@@ -249,7 +220,7 @@ func (q *Split) gatherTable(addr uint64, size uint32) ([]byte, error) {
 
 // add appends a descriptor's buffer to the chain.
 func (q *Split) add(c *Chain, addr uint64, n uint32, flags uint16) error {
-	writable := flags&descFWrite != 0
+	writable := flags&ring.DescFWrite != 0
 	if writable {
 		if c.split < 0 {
 			c.split = len(c.segs)
@@ -275,7 +246,7 @@ func (q *Split) add(c *Chain, addr uint64, n uint32, flags uint16) error {
 		return nil
 	}
 	if addr == c.next && addr != 0 {
-		if joined := join(c.segs[len(c.segs)-1], b); joined != nil {
+		if joined := ring.Join(c.segs[len(c.segs)-1], b); joined != nil {
 			c.segs[len(c.segs)-1] = joined
 			c.next = addr + uint64(n)
 			return nil
@@ -292,9 +263,9 @@ func (q *Split) add(c *Chain, addr uint64, n uint32, flags uint16) error {
 func (q *Split) Push(c *Chain, written uint32) {
 	c.busy = false
 	q.held--
-	e := q.used[usedRing+usedElem*int(q.usedNext&q.mask):][:usedElem]
+	e := q.used[ring.UsedRing+ring.UsedElem*int(q.usedNext&q.mask):][:ring.UsedElem]
 	binary.LittleEndian.PutUint32(e, uint32(c.head))
-	binary.LittleEndian.PutUint32(e[usedElemLen:], written)
+	binary.LittleEndian.PutUint32(e[ring.UsedElemLen:], written)
 	q.usedNext++
 }
 
@@ -312,23 +283,23 @@ func (q *Split) Publish() (notify bool) {
 	// Barrier 3: a full barrier between publishing our index and reading the
 	// driver's wish. The driver writes its wish and then reads our index, with
 	// a full barrier between: one of the two sees the other's write.
-	fence()
+	ring.Fence()
 	first := !q.signalled
 	q.signalled = true
 	if q.cfg.EventIdx {
-		event := load16(q.avail[availRing+availElem*q.cfg.Size:])
-		return first || needEvent(event, q.published, old)
+		event := ring.Load16(q.avail[ring.AvailRing+ring.AvailElem*q.cfg.Size:])
+		return first || ring.NeedEvent(event, q.published, old)
 	}
-	return load16(q.avail[availFlags:])&availFNoIntr == 0
+	return ring.Load16(q.avail[ring.AvailFlags:])&ring.AvailFNoIntr == 0
 }
 
 // storeUsed writes our flags and index, which share a word.
 func (q *Split) storeUsed() {
-	w := uint32(q.published) << usedIdxShift
+	w := uint32(q.published) << ring.IdxShift
 	if q.noNotify {
-		w |= usedFNoNotify
+		w |= ring.UsedFNoNotify
 	}
-	storeWord(q.usedWord, w)
+	ring.StoreWord(q.usedWord, w)
 }
 
 // SuppressKicks tells the driver that it need not notify the device: it is
@@ -347,7 +318,7 @@ func (q *Split) SuppressKicks() {
 // reports whether one is there already, for which no kick may come.
 func (q *Split) WantKicks() (more bool) {
 	if q.cfg.EventIdx || q.cfg.Unnegotiated {
-		store16(q.used[usedRing+usedElem*q.cfg.Size:], q.next)
+		ring.Store16(q.used[ring.UsedRing+ring.UsedElem*q.cfg.Size:], q.next)
 	}
 	if q.noNotify {
 		q.noNotify = false
@@ -356,10 +327,6 @@ func (q *Split) WantKicks() (more bool) {
 	// Barrier 4: a full barrier between asking and looking. The driver makes
 	// a chain available and then reads whether to kick, with a full barrier
 	// between: a chain that is added without a kick is seen here.
-	fence()
-	return q.availIdx.load() != q.next
+	ring.Fence()
+	return q.availIdx.Load() != q.next
 }
-
-// needEvent reports whether an index that moved from old to new passed event,
-// section 2.7.7.2.
-func needEvent(event, new, old uint16) bool { return new-event-1 < new-old }

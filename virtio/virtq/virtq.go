@@ -22,11 +22,15 @@
 // the device's to check.
 package virtq
 
-import "fmt"
+import (
+	"fmt"
+
+	"vcrypto/virtio/internal/ring"
+)
 
 const (
 	// MaxSize is the largest queue size of a split virtqueue, section 2.7.
-	MaxSize = 32768
+	MaxSize = ring.MaxSize
 
 	// MaxIndirect is the largest number of descriptors taken from an indirect
 	// table. The specification's bound is the queue size (section 2.7.5.3.1);
@@ -59,9 +63,9 @@ func (c *Config) check() error {
 	switch {
 	case c.Size < 1 || c.Size > MaxSize || c.Size&(c.Size-1) != 0:
 		return fmt.Errorf("virtqueue: size %d: must be a power of two up to %d", c.Size, MaxSize)
-	case c.Desc%descAlign != 0 || c.Avail%availAlign != 0 || c.Used%usedAlign != 0:
+	case c.Desc%ring.DescAlign != 0 || c.Avail%ring.AvailAlign != 0 || c.Used%ring.UsedAlign != 0:
 		return fmt.Errorf("virtqueue: descriptor area at %#x, driver area at %#x, device area at %#x: must be aligned to %d, %d and %d",
-			c.Desc, c.Avail, c.Used, descAlign, availAlign, usedAlign)
+			c.Desc, c.Avail, c.Used, ring.DescAlign, ring.AvailAlign, ring.UsedAlign)
 	}
 	return nil
 }

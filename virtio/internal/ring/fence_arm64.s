@@ -5,7 +5,7 @@
 // DMB's option for the inner shareable domain, all accesses.
 #define ISH $0xb
 
-// func fence()
-TEXT ·fence(SB), NOSPLIT, $0-0
+// func Fence()
+TEXT ·Fence(SB), NOSPLIT, $0-0
 	DMB ISH
 	RET

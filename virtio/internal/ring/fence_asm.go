@@ -2,10 +2,10 @@
 
 //go:build amd64 || arm64
 
-package virtq
+package ring
 
-// fence is a full memory barrier: no access moves across it in either
+// Fence is a full memory barrier: no access moves across it in either
 // direction.
 //
 //go:noescape
-func fence()
+func Fence()

@@ -2,7 +2,7 @@
 
 //go:build !(amd64 || arm64 || riscv64 || loong64 || ppc64le || 386 || arm)
 
-package virtq
+package ring
 
 // Rings are little-endian and read in place: this package is not built for
 // big-endian CPUs.

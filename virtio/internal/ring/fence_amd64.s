@@ -2,10 +2,10 @@
 
 #include "textflag.h"
 
-// func fence()
+// func Fence()
 //
 // A locked operation is a full barrier on x86 and quicker than MFENCE.
-TEXT ·fence(SB), NOSPLIT, $8-0
+TEXT ·Fence(SB), NOSPLIT, $8-0
 	LOCK
 	ADDL $0, 0(SP)
 	RET

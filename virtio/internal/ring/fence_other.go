@@ -2,12 +2,12 @@
 
 //go:build !(amd64 || arm64)
 
-package virtq
+package ring
 
 import "sync/atomic"
 
 var fenceWord atomic.Uint32
 
-// fence relies on Go's promise that atomic operations are sequentially
+// Fence relies on Go's promise that atomic operations are sequentially
 // consistent: swap is one that compilers turn into a full barrier.
-func fence() { fenceWord.Swap(0) }
+func Fence() { fenceWord.Swap(0) }

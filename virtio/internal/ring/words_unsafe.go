@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ring
+
+import (
+	"errors"
+	"sync/atomic"
+	"unsafe"
+)
+
+// How rings are read and written, and the barriers
+//
+// The other side runs on another CPU. Go's sync/atomic gives acquire loads,
+// release stores and (on x86) full barriers, but has no 16-bit operations,
+// and rings are made of 16-bit fields that the specification aligns to 2.
+// So, once and for all:
+//
+//   - The other side's idx is loaded as the aligned 32-bit word that contains
+//     it: flags and idx where the ring is 4-aligned, idx and ring[0] where it
+//     is not (only an available ring may be so). The load acquires.
+//   - One's own idx is stored as that same word, which only this side writes.
+//     The store releases.
+//   - All other 16-bit fields are plain single-instruction accesses, made
+//     through a *uint16 so that the compiler cannot split them. They are
+//     ordered by the barriers around them.
+//   - Where a store must be visible before a later load is made (an index
+//     before the other side's wish, a wish before the other side's index),
+//     neither acquire nor release is enough, and neither is an atomic
+//     read-modify-write on arm64: Fence is a real barrier instruction, in
+//     assembly, a few lines for each CPU.
+//
+// The compiler does not move memory accesses across atomics or calls of
+// assembly functions. Rings are little-endian, and so are the CPUs that this
+// is built for; see endian.go. The race detector does not see memory that is
+// mapped, so it vouches for none of this.
+
+// ErrMisaligned: a ring's area is at a place in this process's memory where
+// its fields cannot be read at once.
+var ErrMisaligned = errors.New("ring area at an odd place in memory")
+
+// Index is an idx field within its containing word.
+type Index struct {
+	word  *uint32
+	shift uint8
+}
+
+// NewIndex finds the idx field of an available or a used ring.
+func NewIndex(area []byte) (Index, error) {
+	if w, err := Word(area); err == nil {
+		return Index{w, IdxShift}, nil
+	}
+	w, err := Word(area[AvailIdx:])
+	return Index{w, 0}, err
+}
+
+// Load returns the index. It acquires: what the other side wrote before it
+// moved the index is read after it.
+func (i Index) Load() uint16 { return uint16(atomic.LoadUint32(i.word) >> i.shift) }
+
+// Word returns the 32-bit word at the beginning of b, if it is aligned.
+func Word(b []byte) (*uint32, error) {
+	p := unsafe.Pointer(&b[:4][0])
+	if uintptr(p)%4 != 0 {
+		return nil, ErrMisaligned
+	}
+	return (*uint32)(p), nil
+}
+
+// StoreWord stores and releases: what was written before is visible before.
+func StoreWord(w *uint32, v uint32) { atomic.StoreUint32(w, v) }
+
+// Load16, Load32 and Load64 read a field at once.
+func Load16(b []byte) uint16 { return *(*uint16)(unsafe.Pointer(&b[:2][0])) }
+func Load32(b []byte) uint32 { return *(*uint32)(unsafe.Pointer(&b[:4][0])) }
+func Load64(b []byte) uint64 { return *(*uint64)(unsafe.Pointer(&b[:8][0])) }
+
+// Store16, Store32 and Store64 write a field at once.
+func Store16(b []byte, v uint16) { *(*uint16)(unsafe.Pointer(&b[:2][0])) = v }
+func Store32(b []byte, v uint32) { *(*uint32)(unsafe.Pointer(&b[:4][0])) = v }
+func Store64(b []byte, v uint64) { *(*uint64)(unsafe.Pointer(&b[:8][0])) = v }
+
+// Join returns a and b as one slice if b begins where a ends and both come
+// from the same mapping, which a's capacity does not tell; so it compares
+// addresses. Two regions that happen to be mapped side by side join as well:
+// both stay mapped while their table is held.
+func Join(a, b []byte) []byte {
+	end := unsafe.Add(unsafe.Pointer(unsafe.SliceData(a)), len(a))
+	if end != unsafe.Pointer(unsafe.SliceData(b)) {
+		return nil
+	}
+	return unsafe.Slice(unsafe.SliceData(a), len(a)+len(b))
+}
