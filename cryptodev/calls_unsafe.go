@@ -88,10 +88,9 @@ func (s *Session) crypt(dir Direction, dst, src, iv []byte, flags Flags) error {
 		Len:     uint32(len(src)),
 	}
 	c.pin.Pin(c)
-	if len(iv) > 0 {
-		// Without an IV cryptodev-linux goes on from the session's last.
-		c.op.IV = unsafe.Pointer(&c.iv)
-	}
+	// Always there, even where the cipher has none: without it drivers go on
+	// from the session's last IV, one request after the other.
+	c.op.IV = unsafe.Pointer(&c.iv)
 	if len(src) > 0 {
 		c.op.Src = unsafe.Pointer(unsafe.SliceData(src))
 		c.op.Dst = unsafe.Pointer(unsafe.SliceData(dst))
