@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The virtio driver: probe, remove, configuration, suspend; the module. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/idr.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+
+#include "driver.h"
+
+static unsigned int try_ciphers;
+module_param(try_ciphers, uint, 0444);
+MODULE_PARM_DESC(try_ciphers,
+		 "Mask (1 << virtio cipher number) of ciphers to ask a device for though its configuration does not name them");
+
+struct workqueue_struct *vcd_wq;
+
+static DEFINE_IDA(vcd_indices);
+
+/* What the device says of itself (virtio 1.2, 5.9.4). */
+static int vcd_read_config(struct vcd_device *d)
+{
+	struct virtio_device *vdev = d->vdev;
+	u32 status, services, queues;
+
+	virtio_cread_le(vdev, struct virtio_crypto_config, status, &status);
+	virtio_cread_le(vdev, struct virtio_crypto_config,
+			max_dataqueues, &queues);
+	virtio_cread_le(vdev, struct virtio_crypto_config,
+			crypto_services, &services);
+	virtio_cread_le(vdev, struct virtio_crypto_config,
+			cipher_algo_l, &d->ciphers);
+	virtio_cread_le(vdev, struct virtio_crypto_config,
+			max_cipher_key_len, &d->max_key);
+	virtio_cread_le(vdev, struct virtio_crypto_config,
+			max_size, &d->max_size);
+
+	d->hw_ready = status & VIRTIO_CRYPTO_S_HW_READY;
+	d->ndata = max(queues, 1U);
+	if (d->ndata > VCD_MAX_DATA_QUEUES) {
+		dev_err(&vdev->dev,
+			"the device has %u data queues, this driver takes up to %u\n",
+			d->ndata, VCD_MAX_DATA_QUEUES);
+		return -EINVAL;
+	}
+	if (!(services & BIT(VIRTIO_CRYPTO_SERVICE_CIPHER)))
+		d->ciphers = 0;
+	d->ciphers |= try_ciphers;
+	return 0;
+}
+
+static int vcd_alloc_queues(struct vcd_device *d)
+{
+	unsigned int i;
+
+	d->queues = kcalloc(d->ndata + 1, sizeof(*d->queues), GFP_KERNEL);
+	if (!d->queues)
+		return -ENOMEM;
+	for (i = 0; i <= d->ndata; i++) {
+		struct vcd_queue *q = &d->queues[i];
+
+		q->dev = d;
+		spin_lock_init(&q->lock);
+		INIT_LIST_HEAD(&q->inflight);
+		init_waitqueue_head(&q->room);
+		if (i < d->ndata)
+			snprintf(q->name, sizeof(q->name), "dataq.%u", i);
+		else
+			strscpy(q->name, "controlq", sizeof(q->name));
+	}
+	return 0;
+}
+
+/* The only thing that changes while a device lives is HW_READY. */
+static void vcd_config_work(struct work_struct *work)
+{
+	struct vcd_device *d = container_of(work, struct vcd_device, config);
+	bool ready;
+	u32 status;
+
+	mutex_lock(&d->lock);
+	if (d->state == VCD_UP) {
+		virtio_cread_le(d->vdev, struct virtio_crypto_config,
+				status, &status);
+		ready = status & VIRTIO_CRYPTO_S_HW_READY;
+		if (ready != d->hw_ready)
+			pr_info("%s: the device is %s\n", d->name,
+				ready ? "ready" : "not ready: calls get EBUSY");
+		WRITE_ONCE(d->hw_ready, ready);
+	}
+	mutex_unlock(&d->lock);
+}
+
+static void vcd_config_changed(struct virtio_device *vdev)
+{
+	struct vcd_device *d = vdev->priv;
+
+	if (d)
+		queue_work(vcd_wq, &d->config);
+}
+
+/* No work of the device's is running, or will, once it is stopped for good. */
+static void vcd_quiesce(struct vcd_device *d)
+{
+	cancel_delayed_work_sync(&d->watchdog);
+	clear_bit(0, &d->watching);
+	cancel_work_sync(&d->recover);
+	cancel_work_sync(&d->config);
+	flush_work(&d->reap);
+}
+
+static int vcd_probe(struct virtio_device *vdev)
+{
+	struct vcd_device *d;
+	int err;
+
+	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1)) {
+		dev_err(&vdev->dev, "a legacy device: virtio-crypto has none\n");
+		return -ENODEV;
+	}
+	d = kzalloc(sizeof(*d), GFP_KERNEL);
+	if (!d)
+		return -ENOMEM;
+	err = init_srcu_struct(&d->srcu);
+	if (err) {
+		kfree(d);
+		return err;
+	}
+	vcd_device_init(d);
+	INIT_WORK(&d->config, vcd_config_work);
+	d->vdev = vdev;
+
+	d->index = ida_alloc_max(&vcd_indices, VCD_MAX_DEVICES - 1, GFP_KERNEL);
+	if (d->index < 0) {
+		err = d->index;
+		dev_err(&vdev->dev, "no number below %d is free for this device: %d\n",
+			VCD_MAX_DEVICES, err);
+		goto put;
+	}
+	snprintf(d->name, sizeof(d->name), "cryptodev%d", d->index);
+
+	err = vcd_read_config(d);
+	if (err)
+		goto free_index;
+	err = vcd_alloc_queues(d);
+	if (err)
+		goto free_index;
+
+	vdev->priv = d;
+	mutex_lock(&d->lock);
+	err = vcd_start(d);
+	mutex_unlock(&d->lock);
+	if (err)
+		goto forget;
+
+	err = vcd_nodes_add(d);
+	if (err)
+		goto stop;
+	pr_info("%s: on %s, %u data queue%s, cipher mask %#x, up to %u bytes a request%s\n",
+		d->name, dev_name(&vdev->dev), d->ndata,
+		d->ndata == 1 ? "" : "s", d->ciphers, d->chunk,
+		d->hw_ready ? "" : "; not ready yet");
+	return 0;
+
+stop:
+	mutex_lock(&d->lock);
+	vcd_stop(d, VCD_GONE);
+	mutex_unlock(&d->lock);
+	vcd_quiesce(d);
+forget:
+	vdev->priv = NULL;
+free_index:
+	ida_free(&vcd_indices, d->index);
+put:
+	vcd_put(d);
+	return err;
+}
+
+static void vcd_remove(struct virtio_device *vdev)
+{
+	struct vcd_device *d = vdev->priv;
+
+	vcd_nodes_remove(d);
+	mutex_lock(&d->lock);
+	vcd_stop(d, VCD_GONE);
+	mutex_unlock(&d->lock);
+	wake_up_all(&d->gone_wait);
+	vcd_quiesce(d);
+	vdev->priv = NULL;
+	ida_free(&vcd_indices, d->index);
+	pr_info("%s: gone\n", d->name);
+	vcd_put(d);
+}
+
+#ifdef CONFIG_PM_SLEEP
+/* Sessions outlive a suspend: they are opened anew when used. */
+static int vcd_freeze(struct virtio_device *vdev)
+{
+	struct vcd_device *d = vdev->priv;
+
+	mutex_lock(&d->lock);
+	vcd_stop(d, VCD_DOWN);
+	mutex_unlock(&d->lock);
+	vcd_quiesce(d);
+	return 0;
+}
+
+static int vcd_restore(struct virtio_device *vdev)
+{
+	struct vcd_device *d = vdev->priv;
+	int err;
+
+	mutex_lock(&d->lock);
+	err = vcd_start(d);
+	if (err)
+		WRITE_ONCE(d->state, VCD_DEAD);
+	mutex_unlock(&d->lock);
+	if (!err)
+		queue_work(vcd_wq, &d->config);
+	return err;
+}
+#endif
+
+/* No feature of virtio-crypto's own: the fixed-size control layout. */
+static const unsigned int vcd_features[] = {};
+
+static const struct virtio_device_id vcd_ids[] = {
+	{ VIRTIO_ID_CRYPTO, VIRTIO_DEV_ANY_ID },
+	{ 0 },
+};
+MODULE_DEVICE_TABLE(virtio, vcd_ids);
+
+static struct virtio_driver vcd_driver = {
+	.driver.name = KBUILD_MODNAME,
+	.driver.owner = THIS_MODULE,
+	.feature_table = vcd_features,
+	.feature_table_size = ARRAY_SIZE(vcd_features),
+	.id_table = vcd_ids,
+	.probe = vcd_probe,
+	.remove = vcd_remove,
+	.config_changed = vcd_config_changed,
+#ifdef CONFIG_PM_SLEEP
+	.freeze = vcd_freeze,
+	.restore = vcd_restore,
+#endif
+};
+
+static int __init vcd_init(void)
+{
+	int err;
+
+	vcd_wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
+	if (!vcd_wq)
+		return -ENOMEM;
+	err = register_virtio_driver(&vcd_driver);
+	if (err)
+		destroy_workqueue(vcd_wq);
+	return err;
+}
+
+static void __exit vcd_exit(void)
+{
+	unregister_virtio_driver(&vcd_driver);
+	destroy_workqueue(vcd_wq);
+	ida_destroy(&vcd_indices);
+}
+
+module_init(vcd_init);
+module_exit(vcd_exit);
+
+MODULE_DESCRIPTION("The cryptodev API (/dev/crypto) on virtio-crypto devices");
+MODULE_LICENSE("GPL");
