@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What is here: make demo, make test, make test-all, make build, make driver.
+# Needed beforehand: make, and a Go toolchain of the version that go.mod names.
+# What else a target needs it names and installs first; see scripts/setup.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# The guest kernel, from which modules are loaded and for which ours is built.
+KERNEL = $(notdir $(shell scripts/fetch-guest-kernel))
+
+# Go sources change what the binaries are; the Go tool knows best which.
+.PHONY: build
+build: ## build everything written in Go into bin/
+	@mkdir -p bin
+	go build -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags=-s -o bin/vcrypto-init ./internal/vm/init
+
+.PHONY: driver
+driver: ## build the guest driver for the guest kernel
+	@scripts/setup driver vm
+	@mkdir -p bin
+	$(MAKE) -C guest/driver KDIR=/lib/modules/$(KERNEL)/build
+	cp guest/driver/virtio_cryptodev.ko bin/
+
+.PHONY: setup
+setup: ## install what building, VMs and tests need
+	@scripts/setup build driver vm qemu
+
+.PHONY: demo
+demo: ## show the main job: a VM encrypts through its host, and chats
+	@scripts/setup build driver vm
+	@$(MAKE) --no-print-directory build driver
+	go run ./internal/demo
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted" >&2; exit 1; fi
+	go vet ./...
+	GOARCH=arm64 CGO_ENABLED=0 go vet ./...
+	go run $(STATICCHECK) ./...
+
+# What CI runs: static checks, unit tests with the race detector, the driver's
+# build, and end-to-end tests in VMs of the system's QEMU and of a newer one.
+.PHONY: test
+test: ## install what is missing, build, run all tests of CI
+	@scripts/setup build driver vm qemu
+	@$(MAKE) --no-print-directory lint build driver
+	CGO_ENABLED=0 go build -o /dev/null ./...
+	go test -race -timeout 15m $$(go list ./... | grep -v /test/e2e)
+	$(MAKE) -C guest/driver tests
+	go test -count=1 -timeout 15m ./test/e2e
+
+.PHONY: test-all
+test-all: test ## every QEMU that Debian's suites have, every long test
+	@scripts/fetch-qemu bookworm-backports >/dev/null
+	VCRYPTO_TEST_ALL=1 go test -count=1 -timeout 60m ./test/e2e
+
+.PHONY: clean
+clean: ## remove what was built; the cache stays
+	rm -rf bin
+	$(MAKE) -C guest/driver KDIR=/lib/modules/$(KERNEL)/build clean
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14

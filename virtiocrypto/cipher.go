@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package virtiocrypto
+
+import (
+	"vcrypto/engine"
+	"vcrypto/virtio/virtq"
+)
+
+// parseCipher fills in a request of a cipher session, section 5.9.7.4.1: after
+// the header the readable part holds the IV and the source, the writable part
+// the destination and the status. Every length is a copy of what the guest
+// wrote, 32 bits wide and checked against its neighbours here; sums are made
+// in 64 bits.
+func (w *dataWorker) parseCipher(r *request, s *session, op uint32, hdr *[dataSize]byte, in virtq.Cursor) Status {
+	if le.Uint32(hdr[reqOpType:]) != SymOpCipher {
+		return StatusNotSupp
+	}
+	if (op == opCipherEncrypt) != (s.direction == engine.Encrypt) {
+		return StatusErr
+	}
+	ivLen, srcLen, dstLen := le.Uint32(hdr[reqIVLen:]), le.Uint32(hdr[reqSrcLen:]), le.Uint32(hdr[reqDstLen:])
+	switch {
+	case srcLen != dstLen, // a cipher's output is as long as its input
+		uint64(srcLen) > uint64(w.d.maxSize),
+		int(srcLen)%s.algorithm.BlockSize() != 0,
+		r.chain.ReadLen < dataSize+uint64(ivLen)+uint64(srcLen),
+		r.chain.WriteLen < uint64(dstLen)+statusSize:
+		return StatusErr
+	}
+	if !w.takeIV(r, s, ivLen, &in) {
+		return StatusErr
+	}
+	return w.place(r, in, virtq.NewCursor(r.chain.Writable), int(srcLen))
+}
+
+// takeIV copies the IV. A cipher without one lets drivers send one all the
+// same, as some do for ECB: it is passed over.
+func (w *dataWorker) takeIV(r *request, s *session, ivLen uint32, in *virtq.Cursor) bool {
+	want := s.algorithm.IVSize()
+	r.IVLen = uint8(want)
+	if want == 0 {
+		return in.Skip(int(ivLen))
+	}
+	return int(ivLen) == want && in.Read(r.IV[:want]) == want
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package virtiocrypto
+
+import (
+	"fmt"
+
+	"vcrypto/engine"
+	"vcrypto/virtio"
+	"vcrypto/virtio/virtq"
+)
+
+// dataWorker serves a data queue: it makes engine requests of the chains of a
+// batch, submits them together, and answers them as the engine returns them.
+// It allocates nothing once it runs.
+type dataWorker struct {
+	d      *Device
+	q      *virtio.Queue
+	engine engine.Worker
+
+	all  []request
+	free []*request
+
+	// ready are parsed and not yet taken by the engine; done is where the
+	// engine puts what it finished.
+	ready []*engine.Request
+	done  []*engine.Request
+
+	held    []heldSession // by slot
+	scratch scratch
+	tally   tally
+}
+
+// request is a chain on its way through the engine.
+type request struct {
+	engine.Request
+	chain  *virtq.Chain
+	slot   int
+	status []byte // statusSize bytes of guest memory
+
+	// Where the result was made in scratch memory: what to give back there,
+	// and where the result goes.
+	scratch int
+	dst     virtq.Cursor
+}
+
+// heldSession is a session of which the queue has n requests in flight. Only
+// the first and the last touch the session's shared count.
+type heldSession struct {
+	session *session
+	n       int
+}
+
+func newDataWorker(d *Device, q *virtio.Queue) (*dataWorker, error) {
+	n := q.Size()
+	ew, err := d.engine.NewWorker(engine.WorkerConfig{Depth: n, Wake: q.Wake})
+	if err != nil {
+		return nil, fmt.Errorf("data queue %d: %w", q.Index, err)
+	}
+	w := &dataWorker{
+		d:      d,
+		q:      q,
+		engine: ew,
+		all:    make([]request, n),
+		free:   make([]*request, n),
+		ready:  make([]*engine.Request, 0, n),
+		done:   make([]*engine.Request, n),
+		held:   make([]heldSession, len(d.sessions.slots)),
+	}
+	for i := range w.all {
+		r := &w.all[i]
+		r.Owner = r
+		w.free[i] = r
+	}
+	return w, nil
+}
+
+// Handle parses a batch and submits it.
+func (w *dataWorker) Handle(chains []*virtq.Chain) {
+	for _, c := range chains {
+		r := w.free[len(w.free)-1]
+		w.free = w.free[:len(w.free)-1]
+		r.chain = c
+		r.slot = -1
+		r.scratch = 0
+		if status := w.parse(r); status != StatusOK {
+			w.answer(r, status)
+			continue
+		}
+		w.ready = append(w.ready, &r.Request)
+	}
+	w.submit()
+}
+
+// submit hands ready requests to the engine, as many as it takes.
+func (w *dataWorker) submit() {
+	n := w.engine.Submit(w.ready)
+	w.ready = w.ready[:copy(w.ready, w.ready[n:])]
+}
+
+// Poll answers what the engine finished.
+func (w *dataWorker) Poll(flush bool) (pushed bool) {
+	mode := engine.Poll
+	// What the engine did not take waits for room in it, which a flush makes.
+	if flush || len(w.ready) > 0 {
+		mode = engine.Flush
+	}
+	if w.reap(mode) {
+		pushed = true
+	}
+	w.tally.add(&w.d.counters)
+	if len(w.ready) > 0 {
+		w.submit()
+	}
+	return pushed
+}
+
+// reap answers what the engine finished and reports whether that was
+// anything.
+func (w *dataWorker) reap(mode engine.ReapMode) bool {
+	if w.engine.Held() == 0 {
+		return false
+	}
+	n := w.engine.Reap(w.done, mode)
+	for _, er := range w.done[:n] {
+		w.finish(er.Owner.(*request))
+	}
+	return n > 0
+}
+
+// finish answers a request that comes back from the engine.
+func (w *dataWorker) finish(r *request) {
+	status := StatusErr
+	switch r.Status {
+	case engine.OK:
+		status = StatusOK
+		if r.scratch > 0 {
+			r.dst.Write(r.Dst)
+		}
+		w.tally.operations++
+		w.tally.bytes += uint64(len(r.Src))
+	case engine.NotSupported:
+		status = StatusNotSupp
+	}
+	w.answer(r, status)
+}
+
+// answer gives a request back to the driver. The status is the last byte of
+// the writable part, so all of it counts as written.
+func (w *dataWorker) answer(r *request, s Status) {
+	if s != StatusOK {
+		w.tally.errors++
+	}
+	if r.slot >= 0 {
+		w.release(r.slot)
+	}
+	w.scratch.give(r.scratch)
+	written := uint32(0)
+	if len(r.status) == statusSize {
+		r.status[0] = byte(s)
+		written = uint32(r.chain.WriteLen)
+	}
+	w.q.Push(r.chain, written)
+	r.chain, r.status, r.Session, r.Src, r.Dst, r.dst = nil, nil, nil, nil, nil, virtq.Cursor{}
+	w.free = append(w.free, r)
+}
+
+// parse makes an engine request of r.chain. Any status but OK is the answer.
+func (w *dataWorker) parse(r *request) Status {
+	c := r.chain
+	if c.WriteLen < statusSize {
+		w.d.log.Warn("data request without room for a status", "queue", w.q.Index)
+		return StatusErr
+	}
+	last := c.Writable[len(c.Writable)-1]
+	r.status = last[len(last)-statusSize:]
+
+	var hdr [dataSize]byte
+	in := virtq.NewCursor(c.Readable)
+	if in.Read(hdr[:]) != len(hdr) {
+		return StatusErr
+	}
+	op := le.Uint32(hdr[dataOpcode:])
+	switch op {
+	case opCipherEncrypt, opCipherDecrypt:
+	default:
+		return StatusNotSupp
+	}
+	s := w.acquire(r, le.Uint64(hdr[dataSessionID:]))
+	if s == nil {
+		return StatusInvSess
+	}
+	r.Session = s.engine
+	return w.parseCipher(r, s, op, &hdr, in)
+}
+
+// acquire finds the session of a request and holds it until release.
+func (w *dataWorker) acquire(r *request, id uint64) *session {
+	slot := slotOf(id)
+	if slot >= len(w.held) {
+		return nil
+	}
+	h := &w.held[slot]
+	if h.n == 0 {
+		s := w.d.sessions.get(id)
+		if s == nil {
+			return nil
+		}
+		h.session = s
+	} else if h.session.id != id || h.session.dead.Load() {
+		return nil
+	}
+	h.n++
+	r.slot = slot
+	return h.session
+}
+
+func (w *dataWorker) release(slot int) {
+	h := &w.held[slot]
+	if h.n--; h.n == 0 {
+		h.session.unref()
+		h.session = nil
+	}
+}
+
+// Close gives the engine's worker back.
+func (w *dataWorker) Close() {
+	if err := w.engine.Close(); err != nil {
+		w.d.log.Error("closing an engine's worker", "queue", w.q.Index, "err", err)
+	}
+	w.scratch.erase()
+}

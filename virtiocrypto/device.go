@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package virtiocrypto is the virtio-crypto device, virtio 1.3 section 5.9:
+// its configuration space, its control queue, its data queues and its
+// sessions. An [engine.Engine] does the cryptography; a transport brings the
+// queues.
+//
+// A request's way through a data queue:
+//
+//	data.go    take the chain's header, look up the session, place the status
+//	cipher.go  check the lengths, place IV, source and destination
+//	gather.go  copy what is scattered, or overlaps, into scratch memory
+//	           engine.Worker.Submit ... Reap
+//	data.go    copy scattered results out, write the status, push the chain
+//
+// Nothing a guest sends is believed. A header is copied once and the copy is
+// checked; a request that does not hold together is answered with its status
+// and touches nothing else.
+//
+// Queues 0 to n-1 carry data, queue n is the control queue. A transport whose
+// front-end keeps the control queue to itself makes sessions with
+// [Device.CreateSession] instead.
+package virtiocrypto
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"vcrypto/engine"
+	"vcrypto/virtio"
+)
+
+// Limits of Options.
+const (
+	// MaxDataQueues is the largest number of data queues.
+	MaxDataQueues = 64
+
+	// MaxSessions is the largest number of sessions.
+	MaxSessions = 1 << slotBits
+
+	// MinMaxSize and MaxMaxSize bound Options.MaxSize.
+	MinMaxSize = 4 << 10
+	MaxMaxSize = 16 << 20
+)
+
+// Defaults of Options.
+const (
+	DefaultDataQueues  = 1
+	DefaultMaxSessions = 8192
+	DefaultMaxSize     = 1 << 20
+)
+
+// maxCipherKey is the longest cipher key taken, in bytes; it is what
+// configuration space and vhost-user session messages carry.
+const maxCipherKey = 64
+
+// Options are a device's settings. Zero values stand for the defaults.
+type Options struct {
+	// Engine does the cryptography. It stays the caller's.
+	Engine engine.Engine
+	// DataQueues is the number of data queues.
+	DataQueues int
+	// MaxSessions is the number of sessions that can be open at once.
+	MaxSessions int
+	// MaxSize is the largest source or destination of a request, in bytes. It
+	// bounds the scratch memory of each queue.
+	MaxSize int
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// Device is a virtio-crypto device. It implements virtio.Device.
+type Device struct {
+	engine     engine.Engine
+	dataQueues int
+	maxSize    int
+	log        *slog.Logger
+	algorithms map[CipherAlgo]engine.Algorithm
+	sessions   *sessionTable
+	counters   Counters
+}
+
+var _ virtio.Device = (*Device)(nil)
+
+// New returns a device without sessions.
+func New(o Options) (*Device, error) {
+	if o.Engine == nil {
+		return nil, errors.New("virtio-crypto device: no engine")
+	}
+	orDefault(&o.DataQueues, DefaultDataQueues)
+	orDefault(&o.MaxSessions, DefaultMaxSessions)
+	orDefault(&o.MaxSize, DefaultMaxSize)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	for _, b := range []struct {
+		what          string
+		value, lo, hi int
+	}{
+		{"data queues", o.DataQueues, 1, MaxDataQueues},
+		{"sessions", o.MaxSessions, 1, MaxSessions},
+		{"largest request", o.MaxSize, MinMaxSize, MaxMaxSize},
+	} {
+		if b.value < b.lo || b.value > b.hi {
+			return nil, fmt.Errorf("virtio-crypto device: %s: %d is not between %d and %d", b.what, b.value, b.lo, b.hi)
+		}
+	}
+	d := &Device{
+		engine:     o.Engine,
+		dataQueues: o.DataQueues,
+		maxSize:    o.MaxSize,
+		log:        o.Log,
+		algorithms: make(map[CipherAlgo]engine.Algorithm),
+		sessions:   newSessionTable(o.MaxSessions),
+	}
+	for _, s := range o.Engine.Algorithms() {
+		if n, ok := cipherAlgos[s.Algorithm]; ok {
+			d.algorithms[n] = s.Algorithm
+		}
+	}
+	return d, nil
+}
+
+func orDefault(v *int, value int) {
+	if *v == 0 {
+		*v = value
+	}
+}
+
+// cipherAlgos are the wire's numbers.
+var cipherAlgos = map[engine.Algorithm]CipherAlgo{
+	engine.AESECB: CipherAESECB,
+	engine.AESCBC: CipherAESCBC,
+	engine.AESCTR: CipherAESCTR,
+}
+
+// ID returns virtio.IDCrypto.
+func (d *Device) ID() virtio.DeviceID { return virtio.IDCrypto }
+
+// Features returns the device type's feature bits: none.
+func (d *Device) Features() uint64 { return 0 }
+
+// Queues returns the number of data queues and one for control.
+func (d *Device) Queues() int { return d.dataQueues + 1 }
+
+// Negotiated has nothing to refuse.
+func (d *Device) Negotiated(uint64) error { return nil }
+
+// NewWorker returns the worker of a data queue or of the control queue.
+func (d *Device) NewWorker(q *virtio.Queue) (virtio.Worker, error) {
+	if q.Index == d.dataQueues {
+		return newControlWorker(d, q), nil
+	}
+	return newDataWorker(d, q)
+}
+
+// Reset drops all sessions.
+func (d *Device) Reset() { d.sessions.destroyAll() }
+
+// ReadConfig copies the configuration space from offset on into p.
+func (d *Device) ReadConfig(p []byte, offset uint32) {
+	clear(p)
+	if offset >= ConfigSize {
+		return
+	}
+	var c [ConfigSize]byte
+	le.PutUint32(c[cfgStatus:], statusHWReady)
+	le.PutUint32(c[cfgDataQueues:], uint32(d.dataQueues))
+	le.PutUint32(c[cfgServices:], 1<<ServiceCipher)
+	var ciphers uint32
+	for n := range d.algorithms {
+		ciphers |= 1 << n
+	}
+	le.PutUint32(c[cfgCipherAlgoL:], ciphers)
+	le.PutUint32(c[cfgMaxKey:], maxCipherKey)
+	le.PutUint64(c[cfgMaxSize:], uint64(d.maxSize))
+	copy(p, c[offset:])
+}
+
+// Counters returns what the device counted.
+func (d *Device) Counters() *Counters { return &d.counters }

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package virtiocrypto
+
+import "unsafe"
+
+// overlaps reports whether a and b, of the same length, share memory without
+// being the same.
+func overlaps(a, b []byte) bool {
+	x, y := uintptr(unsafe.Pointer(unsafe.SliceData(a))), uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	n := uintptr(len(a))
+	return x != y && x < y+n && y < x+n
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package virtiocrypto
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"vcrypto/engine"
+)
+
+// A session's ID is its slot in the table and, above it, how often the slot
+// was used, so that an old ID does not soon name a new session. IDs are
+// positive in 32 bits: some front-ends keep them so.
+const (
+	slotBits = 16
+	useBits  = 15
+)
+
+// Errors of sessions. Test with errors.Is.
+var (
+	ErrNoSession   = errors.New("no such session")
+	ErrTooMany     = errors.New("all sessions of the device are in use")
+	ErrUnsupported = errors.New("not supported by the device")
+	ErrParams      = errors.New("session parameters do not hold together")
+)
+
+// session is an open session of the device.
+type session struct {
+	id        uint64
+	algorithm engine.Algorithm
+	direction engine.Direction
+	engine    engine.Session
+
+	dead atomic.Bool
+	// refs counts the table's own reference and one for each worker that has
+	// requests of the session in flight. At 0 the engine's session is closed.
+	refs atomic.Int32
+	gone chan struct{} // closed then
+}
+
+// ref takes a reference unless the session is being destroyed.
+func (s *session) ref() bool {
+	for {
+		n := s.refs.Load()
+		if n == 0 || s.dead.Load() {
+			return false
+		}
+		if s.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (s *session) unref() {
+	if s.refs.Add(-1) == 0 {
+		s.engine.Close()
+		close(s.gone)
+	}
+}
+
+// sessionTable holds a device's sessions. Looking one up takes no lock.
+type sessionTable struct {
+	slots []atomic.Pointer[session]
+
+	mu   sync.Mutex
+	uses []uint16 // by slot
+	free []uint16 // slots, the one unused for longest first
+}
+
+func newSessionTable(n int) *sessionTable {
+	t := &sessionTable{
+		slots: make([]atomic.Pointer[session], n),
+		uses:  make([]uint16, n),
+		free:  make([]uint16, n),
+	}
+	for i := range t.free {
+		t.free[i] = uint16(i)
+	}
+	return t
+}
+
+func slotOf(id uint64) int { return int(id & (1<<slotBits - 1)) }
+
+// add gives s an ID and makes it known.
+func (t *sessionTable) add(s *session) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.free) == 0 {
+		return ErrTooMany
+	}
+	slot := t.free[0]
+	t.free = t.free[1:]
+	t.uses[slot] = t.uses[slot]%(1<<useBits-1) + 1
+	s.id = uint64(t.uses[slot])<<slotBits | uint64(slot)
+	s.refs.Store(1)
+	s.gone = make(chan struct{})
+	t.slots[slot].Store(s)
+	return nil
+}
+
+// get returns the session with an ID, with a reference, or nil.
+func (t *sessionTable) get(id uint64) *session {
+	slot := slotOf(id)
+	if slot >= len(t.slots) {
+		return nil
+	}
+	s := t.slots[slot].Load()
+	if s == nil || s.id != id || !s.ref() {
+		return nil
+	}
+	return s
+}
+
+// destroy takes a session out of the table and returns when its last request
+// is done and its key is gone.
+func (t *sessionTable) destroy(id uint64) error {
+	s := t.remove(id)
+	if s == nil {
+		return ErrNoSession
+	}
+	s.dead.Store(true)
+	s.unref()
+	<-s.gone
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.free = append(t.free, uint16(slotOf(id)))
+	return nil
+}
+
+// remove takes a session out of the table, or returns nil.
+func (t *sessionTable) remove(id uint64) *session {
+	slot := slotOf(id)
+	if slot >= len(t.slots) {
+		return nil
+	}
+	s := t.slots[slot].Load()
+	if s == nil || s.id != id || !t.slots[slot].CompareAndSwap(s, nil) {
+		return nil
+	}
+	return s
+}
+
+// destroyAll destroys every session.
+func (t *sessionTable) destroyAll() {
+	for i := range t.slots {
+		if s := t.slots[i].Load(); s != nil {
+			t.destroy(s.id)
+		}
+	}
+}
+
+// CipherParams describe a cipher session as a driver asks for it.
+type CipherParams struct {
+	Algo      CipherAlgo
+	Direction uint32 // DirectionEncrypt or DirectionDecrypt
+	Key       []byte // the caller's; it zeroes it afterwards
+}
+
+// CreateSession opens a cipher session and returns its ID. Errors wrap
+// ErrTooMany, ErrUnsupported or ErrParams, or come from the engine;
+// [StatusOf] gives the status that says the same.
+func (d *Device) CreateSession(p CipherParams) (id uint64, err error) {
+	defer func() {
+		if err != nil {
+			d.counters.Errors.Add(1)
+		}
+	}()
+	algorithm, ok := d.algorithms[p.Algo]
+	if !ok {
+		return 0, ErrUnsupported
+	}
+	var direction engine.Direction
+	switch p.Direction {
+	case DirectionEncrypt:
+		direction = engine.Encrypt
+	case DirectionDecrypt:
+		direction = engine.Decrypt
+	default:
+		return 0, ErrParams
+	}
+	es, err := d.engine.NewSession(engine.Params{Algorithm: algorithm, Direction: direction, Key: p.Key})
+	if err != nil {
+		return 0, err
+	}
+	s := &session{algorithm: algorithm, direction: direction, engine: es}
+	if err := d.sessions.add(s); err != nil {
+		es.Close()
+		return 0, err
+	}
+	d.counters.Sessions.Add(1)
+	return s.id, nil
+}
+
+// DestroySession closes a session: it returns when the last request that uses
+// it is done and its key is gone. The error is ErrNoSession if there is none.
+func (d *Device) DestroySession(id uint64) error { return d.sessions.destroy(id) }
+
+// StatusOf returns the status that stands for an error of CreateSession.
+func StatusOf(err error) Status {
+	switch {
+	case err == nil:
+		return StatusOK
+	case errors.Is(err, ErrUnsupported), errors.Is(err, engine.ErrNotSupported):
+		return StatusNotSupp
+	case errors.Is(err, ErrTooMany):
+		return StatusNoSpc
+	case errors.Is(err, ErrNoSession):
+		return StatusInvSess
+	}
+	return StatusErr
+}
