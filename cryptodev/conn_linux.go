@@ -5,6 +5,7 @@ package cryptodev
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,3 +51,12 @@ func checkNode(fd int) (Conn, error) {
 type conn int
 
 func (c conn) Close() error { return unix.Close(int(c)) }
+
+// file returns a second descriptor of the open file.
+func (c conn) file(path string) (*os.File, error) {
+	fd, err := unix.FcntlInt(uintptr(c), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}

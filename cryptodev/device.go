@@ -4,6 +4,7 @@ package cryptodev
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"sync"
 )
@@ -53,6 +54,28 @@ func (d *Device) Clone() (*Device, error) {
 		return nil, &Error{opClone, d.path, err}
 	}
 	return FromFD(fd, d.path)
+}
+
+// File returns a second descriptor of the same open file, for a child process
+// to inherit (exec.Cmd.ExtraFiles) and to make a Device of with [FromFD]. The
+// caller closes it.
+func (d *Device) File() (*os.File, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	err := os.ErrClosed
+	if d.conn != nil {
+		c, ok := d.conn.(interface {
+			file(string) (*os.File, error)
+		})
+		if !ok {
+			return nil, &Error{opFile, d.path, errors.ErrUnsupported}
+		}
+		var f *os.File
+		if f, err = c.file(d.path); err == nil {
+			return f, nil
+		}
+	}
+	return nil, &Error{opFile, d.path, err}
 }
 
 // Close closes the node, after the calls that are under way. Its sessions end

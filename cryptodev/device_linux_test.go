@@ -85,8 +85,19 @@ func TestFromFD(t *testing.T) {
 	if err != nil || flags&unix.FD_CLOEXEC == 0 {
 		t.Errorf("flags %#x, error %v: would be inherited", flags, err)
 	}
+	f, err := d.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
 	if err := d.Close(); err != nil {
 		t.Error(err)
+	}
+	if _, err := f.Stat(); err != nil {
+		t.Errorf("the copy went with the original: %v", err)
+	}
+	if _, err := d.File(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("copy of a closed device: %v", err)
 	}
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); !errors.Is(err, unix.EBADF) {
 		t.Errorf("the descriptor is still there: %v", err)

@@ -31,6 +31,7 @@ const (
 	opOpen       = "open"
 	opClose      = "close"
 	opClone      = "clone"
+	opFile       = "duplicate"
 	opNewSession = "new session on"
 	opEnd        = "end session on"
 	opInfo       = "session info of"

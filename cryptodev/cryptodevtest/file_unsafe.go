@@ -125,6 +125,9 @@ func (f *file) crypt(op *abi.CryptOp) error {
 	}
 	data := slices.Clone(unsafe.Slice((*byte)(op.Src), op.Len))
 	s.crypt(data, op.Op == abi.OpDecrypt)
+	if f.node.Spoil != nil {
+		f.node.Spoil(op, data)
+	}
 	copy(unsafe.Slice((*byte)(op.Dst), op.Len), data)
 	if op.IV != nil && op.Flags&abi.FlagWriteIV != 0 {
 		copy(unsafe.Slice((*byte)(op.IV), s.ivSize()), s.iv[:])

@@ -58,6 +58,8 @@ type Node struct {
 	MaxLen uint32
 	// Fail, if not nil, is asked before each call; its error is the answer.
 	Fail func(request uintptr) error
+	// Spoil, if not nil, may change the result of a request.
+	Spoil func(op *abi.CryptOp, result []byte)
 
 	mu       sync.Mutex
 	sessions int
