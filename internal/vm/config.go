@@ -34,7 +34,7 @@ import (
 // Config describes a guest. The zero value boots with what the Find functions find.
 type Config struct {
 	QEMU    string // path of qemu-system-x86_64; empty: what [FindQEMU] finds
-	Kernel  Kernel // zero: what [FindKernel] finds
+	Kernel  Kernel // zero: what [FindKernel] finds, or the one that Insmod was built for
 	Init    string // path of our init program; empty: what [FindInit] finds
 	Busybox string // path of a static busybox; empty: what [FindBusybox] finds
 
@@ -133,7 +133,14 @@ func (c Config) complete() (Config, error) {
 		c.QEMU = q.Path
 	}
 	if c.Kernel == (Kernel{}) {
-		if c.Kernel, err = FindKernel("", ""); err != nil {
+		// Modules from elsewhere fit one kernel only.
+		version := ""
+		if len(c.Insmod) > 0 {
+			if version, err = builtFor(c.Insmod[0].Path); err != nil {
+				return c, err
+			}
+		}
+		if c.Kernel, err = FindKernel(version, ""); err != nil {
 			return c, err
 		}
 	}

@@ -152,7 +152,8 @@ type Kernel struct {
 
 // FindKernel returns the kernel named: image and modules may each be given, and
 // image may also be a version of the cache. If both are empty it takes the
-// newest of the cache, or else the running system's if it is readable.
+// cache's default (the distribution's own), or else the newest there, or else
+// the running system's if it is readable.
 func FindKernel(image, modules string) (Kernel, error) {
 	image = cmp.Or(image, os.Getenv("VCRYPTO_KERNEL"))
 	cache, err := CacheDir()
@@ -172,6 +173,11 @@ func FindKernel(image, modules string) (Kernel, error) {
 	}
 	if image != "" {
 		return kernelFromImage(image, modules)
+	}
+	if version, err := os.Readlink(filepath.Join(dir, "default")); err == nil {
+		if k := cachedKernel(dir, filepath.Base(version)); k.exists() {
+			return k, nil
+		}
 	}
 	entries, _ := os.ReadDir(dir)
 	var kernels []Kernel

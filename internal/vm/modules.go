@@ -106,10 +106,8 @@ func (s *moduleSet) addFile(name, path, params string) error {
 	if err != nil {
 		return fmt.Errorf("kernel module %s: %w", path, err)
 	}
-	for _, magic := range info["vermagic"] {
-		if built, _, _ := strings.Cut(magic, " "); built != s.version {
-			return fmt.Errorf("kernel module %s was built for kernel %s, but the guest's is %s: build it for that one (make driver), or choose another guest kernel", path, built, s.version)
-		}
+	if built := vermagic(info); built != "" && built != s.version {
+		return fmt.Errorf("kernel module %s was built for kernel %s, but the guest's is %s: build it for that one (make driver), or choose another guest kernel", path, built, s.version)
 	}
 	for _, soft := range info["softdep"] {
 		before, _, _ := strings.Cut(soft, "post:")
@@ -203,4 +201,26 @@ func modinfo(data []byte) (map[string][]string, error) {
 		}
 	}
 	return info, nil
+}
+
+// vermagic returns the version of the kernel that a module was built for.
+func vermagic(info map[string][]string) string {
+	for _, magic := range info["vermagic"] {
+		built, _, _ := strings.Cut(magic, " ")
+		return built
+	}
+	return ""
+}
+
+// builtFor returns the version of the kernel that the module in a file was built for.
+func builtFor(path string) (string, error) {
+	data, err := readModule(path)
+	if err != nil {
+		return "", fmt.Errorf("kernel module %s: %w", path, err)
+	}
+	info, err := modinfo(data)
+	if err != nil {
+		return "", fmt.Errorf("kernel module %s: %w", path, err)
+	}
+	return vermagic(info), nil
 }
