@@ -24,11 +24,17 @@ import (
 	"fmt"
 )
 
-// MaxIV is the size in bytes of the largest IV, counter block or tweak of any
-// algorithm.
-const MaxIV = 16
+const (
+	// MaxIV is the size in bytes of the largest IV, nonce, counter block or
+	// tweak of any algorithm.
+	MaxIV = 16
 
-// Direction says which way a session works.
+	// MaxTag is the size in bytes of the largest tag of any AEAD.
+	MaxTag = 16
+)
+
+// Direction says which way a session of a cipher or an AEAD works. Sessions
+// of other kinds have none: it is 0.
 type Direction uint8
 
 const (
@@ -63,6 +69,10 @@ const (
 	// session (a length or counter beyond its limits). Src and Dst are
 	// untouched, so that another engine may do it.
 	NotSupported
+	// BadTag: a tag did not verify. Dst holds no plaintext: it is zeroed.
+	BadTag
+	// BadSignature: a signature did not verify.
+	BadSignature
 )
 
 // Errors of Open. Test with errors.Is.
@@ -93,9 +103,31 @@ type Params struct {
 	Algorithm Algorithm
 	Direction Direction
 	// Key is borrowed for the call: the engine copies what it needs and the
-	// caller zeroes its own.
+	// caller zeroes its own. Hashes have none. RSA keys are in the ASN.1 form
+	// of PKCS #1 (RFC 8017 appendix A.1); ECDSA keys are a private scalar or
+	// an uncompressed point (SEC 1 section 2.3).
 	Key []byte
+
+	// TagSize is the length of an AEAD's tag in bytes.
+	TagSize int
+
+	// Private: the key of a public-key algorithm is the private one.
+	Private bool
+	// Hash is the hash that RSA PKCS #1 v1.5 signatures name in their
+	// DigestInfo (RFC 8017 section 9.2); 0 leaves the DigestInfo out.
+	Hash Algorithm
 }
+
+// Op is what a request of a public-key session does. Requests of other kinds
+// leave it 0: the session says it all.
+type Op uint8
+
+const (
+	OpEncrypt Op = iota + 1 // with the public key
+	OpDecrypt               // with the private key
+	OpSign                  // with the private key
+	OpVerify                // with the public key
+)
 
 // Session is an open session of an engine.
 //
@@ -110,21 +142,45 @@ type Session interface {
 //
 // The owner fills it, hands it to [Worker.Submit], and leaves it alone until
 // [Worker.Reap] returns it. It can be used again then.
+//
+//	kind        Src               Dst               beyond
+//	cipher      text              as long as Src    IV
+//	AEAD        text              as long as Src    IV, AAD, Tag
+//	hash        message           the result        -
+//	MAC         message           the result        -
+//	public key  see Op            room for result   N
+//
+// A hash's or MAC's result is its full length, or for a MAC its first
+// len(Dst) bytes; SHAKE gives any length. OpVerify takes the signature in Src
+// and the digest in AAD.
 type Request struct {
-	// Session is a session of the worker's engine. Its direction says what is
-	// done.
+	// Session is a session of the worker's engine.
 	Session Session
 
 	// Src is the input, Dst the output. Each is one run of memory that stays
 	// valid until the request is reaped; the memory may be shared with a
-	// guest that writes to it at any time. For ciphers they have the same
-	// length. They begin at the same address or do not overlap.
+	// guest that writes to it at any time. For ciphers and AEADs they begin
+	// at the same address or do not overlap; for others they do not overlap.
 	Src, Dst []byte
 
-	// IV holds the IV, the initial counter block or the tweak, IVLen bytes of
-	// it. Ciphers without one have IVLen 0.
+	// AAD is an AEAD's additional data, of any length.
+	AAD []byte
+
+	// IV holds the IV, the nonce, the initial counter block or the tweak,
+	// IVLen bytes of it. Ciphers without one have IVLen 0.
 	IV    [MaxIV]byte
 	IVLen uint8
+
+	// TagLen bytes of Tag are an AEAD's tag: a result of encryption, checked
+	// by decryption. TagLen is the session's TagSize.
+	TagLen uint8
+	Tag    [MaxTag]byte
+
+	// Op is for public-key sessions.
+	Op Op
+
+	// N is the length of a public-key operation's result, set by the engine.
+	N int
 
 	// Status is set by the engine.
 	Status Status
@@ -199,6 +255,7 @@ type Engine interface {
 // Support is an algorithm of an engine, with its limits.
 type Support struct {
 	Algorithm Algorithm
-	// KeySizes are the key lengths taken, in bytes.
+	// KeySizes are the key lengths taken, in bytes. It is nil for hashes, and
+	// where any length will do or length is not what matters.
 	KeySizes []int
 }
