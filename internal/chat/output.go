@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chat
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"vcrypto/internal/chat/wire"
+)
+
+// Output shows what the peer says: byte by byte the same into a pipe or
+// file, made harmless and with the peer's name before each line on a
+// terminal. One goroutine uses it at a time.
+type Output struct {
+	w        io.Writer
+	terminal bool
+
+	nick    string
+	midline bool
+	tail    []byte // the beginning of a rune whose rest has not come yet
+	text    []byte
+}
+
+// NewOutput returns an output that writes to w.
+func NewOutput(w io.Writer, terminal bool) *Output { return &Output{w: w, terminal: terminal} }
+
+// Begin starts with a peer whose name is not known yet.
+func (o *Output) Begin() { o.nick, o.midline, o.tail = "peer", false, nil }
+
+// SetNick sets the name shown from the next line on. It must be harmless.
+func (o *Output) SetNick(n string) { o.nick = n }
+
+// Write shows p.
+func (o *Output) Write(p []byte) error {
+	if o.terminal {
+		p = o.harmless(p)
+	}
+	_, err := o.w.Write(p)
+	return err
+}
+
+// End ends the peer's last line on a terminal.
+func (o *Output) End() {
+	if !o.terminal {
+		return
+	}
+	o.text = o.text[:0]
+	for _, c := range o.tail {
+		o.text = o.begin(o.text)
+		o.text = append(o.text, escapeByte(c)...)
+	}
+	if o.midline {
+		o.text = append(o.text, '\n')
+	}
+	o.tail, o.midline = nil, false
+	o.w.Write(o.text) // nothing is to be done about an error here
+}
+
+// harmless returns p as a terminal may show it. A rune that is cut off at the
+// end of p waits for its rest.
+func (o *Output) harmless(p []byte) []byte {
+	o.text = o.text[:0]
+	p = append(o.tail, p...)
+	o.tail = nil
+	for len(p) > 0 {
+		if !utf8.FullRune(p) {
+			o.tail = bytes.Clone(p)
+			break
+		}
+		r, n := utf8.DecodeRune(p)
+		if r == '\r' && len(p) == 1 {
+			o.tail = []byte{'\r'} // half a line break, perhaps
+			break
+		}
+		switch {
+		case r == '\r' && p[1] == '\n':
+			n = 1 // the line feed follows
+		case r == '\n':
+			o.text = append(o.begin(o.text), '\n')
+			o.midline = false
+		default:
+			o.text = append(o.begin(o.text), harmlessRune(r, p[:n])...)
+		}
+		p = p[n:]
+	}
+	return o.text
+}
+
+// begin puts the peer's name before a new line.
+func (o *Output) begin(text []byte) []byte {
+	if o.midline {
+		return text
+	}
+	o.midline = true
+	return append(append(text, o.nick...), "> "...)
+}
+
+// zeroWidthJoiner joins emoji; it moves nothing.
+const zeroWidthJoiner = '\u200d'
+
+// harmlessRune returns r as itself if it prints, otherwise escaped: controls
+// (so escape sequences), what changes the direction of writing, bytes that
+// are not UTF-8. raw is how it came.
+func harmlessRune(r rune, raw []byte) []byte {
+	switch {
+	case r == utf8.RuneError && len(raw) == 1:
+		return escapeByte(raw[0])
+	case r == '\t', r == zeroWidthJoiner, unicode.IsPrint(r):
+		return raw
+	}
+	s := strconv.QuoteRuneToASCII(r)
+	return []byte(s[1 : len(s)-1])
+}
+
+func escapeByte(c byte) []byte {
+	const hex = "0123456789abcdef"
+	return []byte{'\\', 'x', hex[c>>4], hex[c&15]}
+}
+
+// maxNickRunes bounds what a nick takes of a line.
+const maxNickRunes = 32
+
+// CleanNick makes harmless what somebody calls themselves: what prints only,
+// no spaces at the ends, not too much. "" says that nothing is left.
+func CleanNick(s string) string {
+	if len(s) > wire.MaxNick {
+		s = s[:wire.MaxNick]
+	}
+	runes := 0
+	s = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) || runes == maxNickRunes {
+			return -1
+		}
+		runes++
+		return r
+	}, s)
+	return strings.TrimSpace(s)
+}
