@@ -107,6 +107,39 @@ func TestFromFD(t *testing.T) {
 	}
 }
 
+// TestClone takes over what CRIOGET gives; a number below 0 is an error.
+func TestClone(t *testing.T) {
+	dev := cryptodev.New(cloner(-int32(unix.EMFILE)), "full")
+	if _, err := dev.Clone(); !errors.Is(err, unix.EMFILE) {
+		t.Errorf("clone without a free descriptor: %v, want EMFILE", err)
+	}
+
+	if os.Getenv(cryptodevtest.Env) == "" {
+		fd, err := unix.Open(os.DevNull, unix.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dev = cryptodev.New(cloner(fd), "full")
+	} else {
+		dev = cryptodevtest.Open(t)
+	}
+	clone, err := dev.Clone()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dev.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getenv(cryptodevtest.Env) != "" {
+		if err := roundTrip(newSession(t, clone, cryptodev.AESCBC, random(16)), 4096, 0); err != nil {
+			t.Errorf("on the clone: %v", err)
+		}
+	}
+	if err := clone.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestMapped works in memory that is mapped and shared, as a guest's is.
 func TestMapped(t *testing.T) {
 	s := newSession(t, cryptodevtest.Open(t), cryptodev.AESCBC, random(16))

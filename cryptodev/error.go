@@ -55,6 +55,8 @@ func (e *Error) Hint() string {
 		return "this is not a cryptodev node"
 	case syscall.ENODEV:
 		return "the device behind the node is gone; close the node and open it when the device is back"
+	case syscall.EBUSY:
+		return "the device behind the node is not ready: its host has not started it yet, or has taken it out of service"
 	case syscall.EINVAL:
 		if e.Op == opNewSession {
 			return "the driver does not have this cipher, or not with a key of this length"

@@ -112,7 +112,8 @@ func (o *testOptions) run(cmd *cobra.Command) error {
 			fmt.Fprintf(out, "  ✗ %s\n", s.Name)
 			return
 		}
-		fmt.Fprintf(out, "  ✓ %-33s %9s  %s\n", s.Name, roundDuration(s.Took), s.Detail)
+		line := fmt.Sprintf("  ✓ %-33s %9s  %s", s.Name, roundDuration(s.Took), s.Detail)
+		fmt.Fprintln(out, strings.TrimRight(line, " "))
 	}
 	if o.json {
 		report = func(selftest.Step) {}

@@ -9,9 +9,12 @@
 package cryptodevtest
 
 import (
+	"cmp"
 	"errors"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -22,6 +25,35 @@ import (
 // Env is the environment variable that names a real node. Where it is set
 // tests use that node, and fail if it does not work.
 const Env = "VCRYPTO_TEST_DEVICE"
+
+// EnvCiphers is the environment variable that lists, with commas, the ciphers
+// that the node must have, by the names of Names. It is aes-cbc if not set: a
+// node may lack the others, tests of those are skipped then.
+const EnvCiphers = "VCRYPTO_TEST_CIPHERS"
+
+// Names are the names of ciphers in EnvCiphers.
+var Names = map[string]cryptodev.Cipher{
+	"aes-cbc": cryptodev.AESCBC,
+	"aes-ctr": cryptodev.AESCTR,
+	"aes-ecb": cryptodev.AESECB,
+}
+
+// Required returns the ciphers that a device from Open must have.
+func Required(t testing.TB) []cryptodev.Cipher {
+	t.Helper()
+	if os.Getenv(Env) == "" {
+		return slices.Collect(maps.Values(Names))
+	}
+	var all []cryptodev.Cipher
+	for name := range strings.SplitSeq(cmp.Or(os.Getenv(EnvCiphers), "aes-cbc"), ",") {
+		c, ok := Names[name]
+		if !ok {
+			t.Fatalf("%s: %q is none of aes-cbc, aes-ctr and aes-ecb", EnvCiphers, name)
+		}
+		all = append(all, c)
+	}
+	return all
+}
 
 // Open returns a device for a test: a real node if the environment names one,
 // otherwise one of this package's. The test closes it at its end.

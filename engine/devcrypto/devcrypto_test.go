@@ -32,11 +32,21 @@ func newEngine(t testing.TB, dev *cryptodev.Device) *Engine {
 
 // TestConformance uses the node that the environment names, if it does.
 func TestConformance(t *testing.T) {
-	enginetest.Run(t, func(t testing.TB) engine.Engine {
-		e := newEngine(t, cryptodevtest.Open(t))
-		t.Logf("%s: %v", e.dev.Path(), e.Algorithms())
-		return e
-	})
+	enginetest.Run(t, func(t testing.TB) engine.Engine { return newEngine(t, cryptodevtest.Open(t)) })
+}
+
+// TestRequired checks that the engine found what the node must have.
+func TestRequired(t *testing.T) {
+	e := newEngine(t, cryptodevtest.Open(t))
+	defer e.Close()
+	t.Logf("%s: %v", e.dev.Path(), e.Algorithms())
+	for _, c := range cryptodevtest.Required(t) {
+		if !slices.ContainsFunc(e.Algorithms(), func(s engine.Support) bool {
+			return ciphers[s.Algorithm] == c && slices.Equal(s.KeySizes, []int{16, 24, 32})
+		}) {
+			t.Errorf("no %s with all key sizes in %v", c, e.Algorithms())
+		}
+	}
 }
 
 // TestSupport has a node that can only do a part.
