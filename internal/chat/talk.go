@@ -41,6 +41,9 @@ func (c *Chat) talk(ctx context.Context, conn net.Conn, ch channel, name string)
 	c.Out.Begin()
 	go v.receive()
 	err := v.send(ctx)
+	if ctx.Err() != nil && err != nil && isTransport(err) {
+		err = nil // the user left, and the peer did not read
+	}
 
 	close(v.stop)
 	conn.Close()
