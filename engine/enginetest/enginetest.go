@@ -125,6 +125,9 @@ func testAlgorithms(t *testing.T, e engine.Engine) {
 		if i > 0 && all[i-1].Algorithm >= s.Algorithm {
 			t.Errorf("%s stands before %s", all[i-1].Algorithm, s.Algorithm)
 		}
+		if s.Algorithm.Kind() != engine.Cipher {
+			t.Errorf("%s: this test has nothing for it yet", s.Algorithm)
+		}
 		if len(s.KeySizes) == 0 {
 			t.Errorf("%s has no key sizes", s.Algorithm)
 		}
@@ -152,6 +155,9 @@ func testSessionErrors(t *testing.T, e engine.Engine) {
 	}
 	for _, s := range e.Algorithms() {
 		for _, n := range []int{0, 1, 15, 17, 33, 64, 65, 4096} {
+			if slices.Contains(s.Algorithm.KeySizes(), n) {
+				continue
+			}
 			refused(engine.Params{Algorithm: s.Algorithm, Direction: engine.Encrypt, Key: make([]byte, n)}, engine.ErrKey)
 		}
 		for _, d := range []engine.Direction{0, engine.Decrypt + 1, 255} {
