@@ -116,6 +116,17 @@ func (t *Table) Bytes(addr, n uint64) ([]byte, error) {
 	return nil, notMapped(addr, n)
 }
 
+// Lookup returns the region that holds addr: its address and its bytes, which
+// may be used while the table is held. It is for those who translate many
+// addresses and check the bounds themselves; there are no bytes if no region
+// holds addr.
+func (t *Table) Lookup(addr uint64) (start uint64, data []byte) {
+	if r := t.find(addr); r != nil {
+		return r.Addr, r.Data
+	}
+	return 0, nil
+}
+
 // Append appends the n bytes at addr to segs, in as many pieces as there are
 // regions under them.
 func (t *Table) Append(segs [][]byte, addr, n uint64) ([][]byte, error) {

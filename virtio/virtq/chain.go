@@ -25,31 +25,43 @@ type Chain struct {
 	// ReadLen and WriteLen are their sums in bytes.
 	ReadLen, WriteLen uint64
 
-	head   uint16
-	busy   bool
-	segs   [][]byte
+	head  uint16
+	write uint16   // descFWrite once a writable descriptor was seen
+	split int      // index in segs of the first writable segment
+	total uint64   // bytes
+	end   uint64   // guest address after the last segment, or noEnd
+	segs  [][]byte // all of them
+
 	inline [inlineSegments][]byte
-	split  int    // index in segs of the first writable segment
-	next   uint64 // guest address after the last segment, for joining
 }
 
-func (c *Chain) reset(head uint16) {
-	if c.segs == nil || cap(c.segs) > keptSegments {
-		c.segs = c.inline[:]
-	}
+// noEnd is a guest address that no segment begins at: a region ends below it.
+const noEnd = ^uint64(0)
+
+func newChain() *Chain {
+	c := new(Chain)
+	c.segs = c.inline[:0]
+	return c
+}
+
+// begin empties the chain.
+func (c *Chain) begin() {
 	c.segs = c.segs[:0]
-	c.head = head
-	c.split = -1
-	c.next = 0
-	c.ReadLen, c.WriteLen = 0, 0
+	c.write, c.total, c.end = 0, 0, noEnd
 }
 
+// finish divides the segments.
 func (c *Chain) finish() {
-	split := c.split
-	if split < 0 {
-		split = len(c.segs)
+	if c.write == 0 {
+		c.split, c.ReadLen = len(c.segs), c.total
 	}
-	c.Readable, c.Writable = c.segs[:split:split], c.segs[split:len(c.segs):len(c.segs)]
+	c.WriteLen = c.total - c.ReadLen
+	c.Readable, c.Writable = c.segs[:c.split:c.split], c.segs[c.split:len(c.segs):len(c.segs)]
+}
+
+// shrink lets go of a list that is too long to keep.
+func (c *Chain) shrink() {
+	c.Readable, c.Writable, c.segs = nil, nil, c.inline[:0]
 }
 
 // Cursor walks over segments. The zero Cursor is at the end of nothing; copy

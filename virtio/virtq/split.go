@@ -3,8 +3,6 @@
 package virtq
 
 import (
-	"encoding/binary"
-
 	"vcrypto/virtio/internal/ring"
 	"vcrypto/virtio/mem"
 )
@@ -15,13 +13,17 @@ type Split struct {
 	mask uint16
 
 	table *mem.Table // nil while detached
-	desc  []byte
+	desc  []ring.Desc
 	avail []byte
 	used  []byte
 	// availIdx is the driver's index; usedWord is our flags and index as one
 	// word. See internal/ring.
 	availIdx ring.Index
 	usedWord *uint32
+	// hot is the region that the last buffer was found in, hotAddr its
+	// address: the next one is likely there as well.
+	hot     []byte
+	hotAddr uint64
 
 	started   bool
 	next      uint16 // the next entry of the available ring to take
@@ -31,8 +33,9 @@ type Split struct {
 	noNotify  bool   // our flag in the used ring
 	held      int    // chains taken and not pushed
 
-	chains   []Chain // by head
-	indirect []byte  // for tables that are not contiguous here
+	busy     []bool   // by head: the device has the chain
+	free     []*Chain // chains that were pushed, the last one first
+	indirect []byte   // for tables that are not contiguous here
 }
 
 // NewSplit checks a configuration and returns its queue, detached.
@@ -41,20 +44,21 @@ func NewSplit(c Config) (*Split, error) {
 		return nil, err
 	}
 	return &Split{
-		cfg:    c,
-		mask:   uint16(c.Size - 1),
-		next:   c.Base,
-		chains: make([]Chain, c.Size),
+		cfg:  c,
+		mask: uint16(c.Size - 1),
+		next: c.Base,
+		busy: make([]bool, c.Size),
 	}, nil
 }
 
 // Attach finds the ring in a table, which the caller holds until Detach. The
 // queue's chains come from the same table.
 func (q *Split) Attach(t *mem.Table) error {
-	var err error
-	if q.desc, err = t.Bytes(q.cfg.Desc, ring.DescBytes(q.cfg.Size)); err != nil {
+	desc, err := t.Bytes(q.cfg.Desc, ring.DescBytes(q.cfg.Size))
+	if err != nil {
 		return &BrokenError{"descriptor area", err}
 	}
+	q.desc = ring.Descs(desc)
 	if q.avail, err = t.Bytes(q.cfg.Avail, ring.AvailBytes(q.cfg.Size)); err != nil {
 		return &BrokenError{"driver area", err}
 	}
@@ -82,6 +86,7 @@ func (q *Split) Attach(t *mem.Table) error {
 func (q *Split) Detach() {
 	q.table, q.desc, q.avail, q.used, q.usedWord = nil, nil, nil, nil, nil
 	q.availIdx = ring.Index{}
+	q.hot, q.hotAddr = nil, 0
 }
 
 // Attached returns the table the queue is attached to, or nil.
@@ -115,20 +120,20 @@ func (q *Split) Next(batch []*Chain) (int, error) {
 	}
 	n := min(int(pending), len(batch))
 	for i := range n {
-		head := ring.Load16(q.avail[ring.AvailRing+ring.AvailElem*int(q.next&q.mask):])
-		if int(head) >= q.cfg.Size {
+		head := int(ring.Load16(q.avail[ring.AvailRing+ring.AvailElem*int(q.next&q.mask):]))
+		if head >= len(q.busy) {
 			return i, broken("descriptor %d of a queue of %d", head, q.cfg.Size)
 		}
-		c := &q.chains[head]
-		if c.busy {
+		if q.busy[head] {
 			return i, broken("descriptor %d made available again while in use", head)
 		}
-		c.reset(head)
+		c := q.chain()
 		if err := q.walk(c, head); err != nil {
+			q.free = append(q.free, c)
 			return i, err
 		}
-		c.finish()
-		c.busy = true
+		c.head = uint16(head)
+		q.busy[head] = true
 		q.next++
 		q.held++
 		batch[i] = c
@@ -136,78 +141,155 @@ func (q *Split) Next(batch []*Chain) (int, error) {
 	return n, nil
 }
 
-// walk collects the buffers of the chain at head.
-func (q *Split) walk(c *Chain, head uint16) error {
-	at, count := head, 0
-	for {
-		if count++; count > q.cfg.Size {
-			return broken("descriptor chain at %d loops", head)
-		}
-		d := q.desc[ring.DescSize*int(at):][:ring.DescSize]
-		flags := ring.Load16(d[ring.DescFlags:])
-		addr, n, next := ring.Load64(d[ring.DescAddr:]), ring.Load32(d[ring.DescLen:]), ring.Load16(d[ring.DescNext:])
-		if flags&ring.DescFIndirect != 0 {
-			if flags&ring.DescFNext != 0 {
-				return broken("indirect descriptor %d has a next", at)
-			}
-			if !q.cfg.Indirect && !q.cfg.Unnegotiated {
-				return broken("indirect descriptor %d was not negotiated", at)
-			}
-			return q.walkIndirect(c, addr, n)
-		}
-		if err := q.add(c, addr, n, flags); err != nil {
-			return err
-		}
-		if flags&ring.DescFNext == 0 {
-			return nil
-		}
-		if int(next) >= q.cfg.Size {
-			return broken("descriptor %d follows %d in a queue of %d", next, at, q.cfg.Size)
-		}
-		at = next
+// chain returns a chain to fill: the one that was pushed last, whose memory
+// is still in the CPU's cache. There are as many as were ever held at once.
+func (q *Split) chain() *Chain {
+	if last := len(q.free) - 1; last >= 0 {
+		c := q.free[last]
+		q.free = q.free[:last]
+		return c
 	}
+	return newChain()
 }
 
-// walkIndirect collects the buffers of an indirect table, section 2.7.5.3.
-func (q *Split) walkIndirect(c *Chain, addr uint64, size uint32) error {
-	entries := int(size / ring.DescSize)
-	if size%ring.DescSize != 0 || entries == 0 || entries > max(MaxIndirect, q.cfg.Size) {
-		return broken("indirect table of %d bytes", size)
+// walk collects the buffers of the chain that begins at a descriptor.
+func (q *Split) walk(c *Chain, head int) error {
+	c.begin()
+	table, at, count, indirect := q.desc, head, 0, false
+	for done := false; !done; {
+		if count == len(table) {
+			return broken("chain in a table of %d descriptors loops", len(table))
+		}
+		if at >= len(table) {
+			return broken("descriptor %d follows in a table of %d", at, len(table))
+		}
+		addr, size, flags, next := table[at].Load()
+		if flags&ring.DescFIndirect != 0 {
+			// The last of a chain, which goes on in its table.
+			var err error
+			if table, err = q.indirectTable(at, addr, uint64(size), flags, indirect); err != nil {
+				return err
+			}
+			indirect, at, count = true, 0, 0
+		} else {
+			if err := q.add(c, addr, uint64(size), flags); err != nil {
+				return err
+			}
+			if flags&ring.DescFNext == 0 {
+				break
+			}
+			at = int(next)
+			count++
+		}
+		at, count, done = q.collect(c, table, at, count)
 	}
-	table, err := q.table.Bytes(addr, uint64(size))
+	c.finish()
+	return nil
+}
+
+// collect takes descriptors from at on as long as there is nothing special
+// about them, and reports whether that was the chain's end. It is the inner
+// loop of every device, and makes no call: what it does not know it leaves
+// unread to walk.
+func (q *Split) collect(c *Chain, table []ring.Desc, at, count int) (int, int, bool) {
+	segs, end, write := c.segs, c.end, c.write
+	done := false
+	for !done && count < len(table) && at < len(table) && len(segs) < cap(segs) {
+		addr, size, flags, next := table[at].Load()
+		n, off := uint64(size), addr-q.hotAddr
+		// The second condition is 0 < n && off+n <= len(hot), which cannot
+		// overflow here.
+		if off >= uint64(len(q.hot)) || n-1 >= uint64(len(q.hot))-off || flags&ring.DescFIndirect != 0 {
+			break
+		}
+		if flags&ring.DescFWrite != write {
+			if write != 0 {
+				break // readable after writable
+			}
+			write = ring.DescFWrite
+			c.split, c.ReadLen = len(segs), c.total
+			end = noEnd
+		}
+		if addr == end {
+			last := &segs[len(segs)-1]
+			*last = q.hot[off-uint64(len(*last)) : off+n : off+n]
+		} else {
+			segs = append(segs, q.hot[off:off+n:off+n])
+		}
+		end = addr + n
+		c.total += n
+		at = int(next)
+		count++
+		done = flags&ring.DescFNext == 0
+	}
+	c.segs, c.end, c.write = segs, end, write
+	return at, count, done
+}
+
+// add appends any buffer.
+func (q *Split) add(c *Chain, addr, n uint64, flags uint16) error {
+	if write := flags & ring.DescFWrite; write != c.write {
+		if write == 0 {
+			return broken("readable descriptor after a writable one")
+		}
+		c.write = write
+		c.split, c.ReadLen = len(c.segs), c.total
+		c.end = noEnd
+	}
+	c.total += n
+	if n == 0 {
+		return nil
+	}
+	if off := addr - q.hotAddr; off < uint64(len(q.hot)) && n <= uint64(len(q.hot))-off {
+		if addr == c.end {
+			last := &c.segs[len(c.segs)-1]
+			*last = q.hot[off-uint64(len(*last)) : off+n : off+n]
+		} else {
+			c.segs = append(c.segs, q.hot[off:off+n:off+n])
+		}
+		c.end = addr + n
+		return nil
+	}
+	var err error
+	if c.segs, err = q.table.Append(c.segs, addr, n); err != nil {
+		return &BrokenError{"buffer", err}
+	}
+	// What follows is likely in the region where this one ended, and joins it
+	// if it follows at once.
+	q.hotAddr, q.hot = q.table.Lookup(addr + n - 1)
+	c.end = addr + n
+	return nil
+}
+
+// indirectTable returns the table of an indirect descriptor, section 2.7.5.3.
+func (q *Split) indirectTable(at int, addr, size uint64, flags uint16, nested bool) ([]ring.Desc, error) {
+	entries := size / ring.DescSize
+	switch {
+	case nested:
+		return nil, broken("indirect descriptor in an indirect table")
+	case flags&ring.DescFNext != 0:
+		return nil, broken("indirect descriptor %d has a next", at)
+	case !q.cfg.Indirect && !q.cfg.Unnegotiated:
+		return nil, broken("indirect descriptor %d was not negotiated", at)
+	case size%ring.DescSize != 0 || entries == 0 || entries > uint64(max(MaxIndirect, q.cfg.Size)):
+		return nil, broken("indirect table of %d bytes", size)
+	}
+	if off := addr - q.hotAddr; off < uint64(len(q.hot)) && size <= uint64(len(q.hot))-off {
+		return ring.Descs(q.hot[off : off+size]), nil
+	}
+	table, err := q.table.Bytes(addr, size)
 	if err != nil {
 		if table, err = q.gatherTable(addr, size); err != nil {
-			return &BrokenError{"indirect table", err}
+			return nil, &BrokenError{"indirect table", err}
 		}
 	}
-	at := 0
-	for count := 1; ; count++ {
-		if count > entries {
-			return broken("indirect table of %d descriptors loops", entries)
-		}
-		d := table[ring.DescSize*at:][:ring.DescSize]
-		flags := ring.Load16(d[ring.DescFlags:])
-		addr, n, next := ring.Load64(d[ring.DescAddr:]), ring.Load32(d[ring.DescLen:]), ring.Load16(d[ring.DescNext:])
-		if flags&ring.DescFIndirect != 0 {
-			return broken("indirect descriptor in an indirect table")
-		}
-		if err := q.add(c, addr, n, flags); err != nil {
-			return err
-		}
-		if flags&ring.DescFNext == 0 {
-			return nil
-		}
-		if int(next) >= entries {
-			return broken("descriptor %d in an indirect table of %d", next, entries)
-		}
-		at = int(next)
-	}
+	return ring.Descs(table), nil
 }
 
 // gatherTable copies an indirect table that crosses from one region into the
 // next.
-func (q *Split) gatherTable(addr uint64, size uint32) ([]byte, error) {
-	segs, err := q.table.Append(nil, addr, uint64(size))
+func (q *Split) gatherTable(addr, size uint64) ([]byte, error) {
+	segs, err := q.table.Append(nil, addr, size)
 	if err != nil {
 		return nil, err
 	}
@@ -218,55 +300,19 @@ func (q *Split) gatherTable(addr uint64, size uint32) ([]byte, error) {
 	return q.indirect, nil
 }
 
-// add appends a descriptor's buffer to the chain.
-func (q *Split) add(c *Chain, addr uint64, n uint32, flags uint16) error {
-	writable := flags&ring.DescFWrite != 0
-	if writable {
-		if c.split < 0 {
-			c.split = len(c.segs)
-			c.next = 0 // never join across the split
-		}
-		c.WriteLen += uint64(n)
-	} else {
-		if c.split >= 0 {
-			return broken("readable descriptor after a writable one")
-		}
-		c.ReadLen += uint64(n)
-	}
-	if n == 0 {
-		return nil
-	}
-	b, err := q.table.Bytes(addr, uint64(n))
-	if err != nil {
-		// It may go on in the next region.
-		if c.segs, err = q.table.Append(c.segs, addr, uint64(n)); err != nil {
-			return &BrokenError{"buffer", err}
-		}
-		c.next = 0
-		return nil
-	}
-	if addr == c.next && addr != 0 {
-		if joined := ring.Join(c.segs[len(c.segs)-1], b); joined != nil {
-			c.segs[len(c.segs)-1] = joined
-			c.next = addr + uint64(n)
-			return nil
-		}
-	}
-	c.segs = append(c.segs, b)
-	c.next = addr + uint64(n)
-	return nil
-}
-
 // Push stages a chain as used, with the number of bytes written to its
 // writable segments from their beginning (section 2.7.8.2). The chain is the
 // driver's again after the next Publish.
 func (q *Split) Push(c *Chain, written uint32) {
-	c.busy = false
+	q.busy[c.head] = false
 	q.held--
-	e := q.used[ring.UsedRing+ring.UsedElem*int(q.usedNext&q.mask):][:ring.UsedElem]
-	binary.LittleEndian.PutUint32(e, uint32(c.head))
-	binary.LittleEndian.PutUint32(e[ring.UsedElemLen:], written)
+	e := q.used[ring.UsedRing+ring.UsedElem*int(q.usedNext&q.mask):]
+	ring.Store64(e, uint64(written)<<(8*ring.UsedElemLen)|uint64(c.head))
 	q.usedNext++
+	if cap(c.segs) > keptSegments {
+		c.shrink()
+	}
+	q.free = append(q.free, c)
 }
 
 // Publish shows what was pushed to the driver and reports whether the driver
@@ -279,11 +325,12 @@ func (q *Split) Publish() (notify bool) {
 	q.published = q.usedNext
 	// Barrier 2: this store releases. Buffers and used elements are visible
 	// before the index that covers them.
-	q.storeUsed()
-	// Barrier 3: a full barrier between publishing our index and reading the
-	// driver's wish. The driver writes its wish and then reads our index, with
-	// a full barrier between: one of the two sees the other's write.
-	ring.Fence()
+	//
+	// Barrier 3: and it is a full barrier between publishing our index and
+	// reading the driver's wish. The driver writes its wish and then reads our
+	// index, with a full barrier between: one of the two sees the other's
+	// write.
+	ring.StoreWordFence(q.usedWord, q.word())
 	first := !q.signalled
 	q.signalled = true
 	if q.cfg.EventIdx {
@@ -293,13 +340,13 @@ func (q *Split) Publish() (notify bool) {
 	return ring.Load16(q.avail[ring.AvailFlags:])&ring.AvailFNoIntr == 0
 }
 
-// storeUsed writes our flags and index, which share a word.
-func (q *Split) storeUsed() {
+// word is our flags and index, which share a word.
+func (q *Split) word() uint32 {
 	w := uint32(q.published) << ring.IdxShift
 	if q.noNotify {
 		w |= ring.UsedFNoNotify
 	}
-	ring.StoreWord(q.usedWord, w)
+	return w
 }
 
 // SuppressKicks tells the driver that it need not notify the device: it is
@@ -311,7 +358,7 @@ func (q *Split) SuppressKicks() {
 		return
 	}
 	q.noNotify = true
-	q.storeUsed()
+	ring.StoreWord(q.usedWord, q.word())
 }
 
 // WantKicks asks the driver to notify the device of the next chain, and
@@ -322,7 +369,7 @@ func (q *Split) WantKicks() (more bool) {
 	}
 	if q.noNotify {
 		q.noNotify = false
-		q.storeUsed()
+		ring.StoreWord(q.usedWord, q.word())
 	}
 	// Barrier 4: a full barrier between asking and looking. The driver makes
 	// a chain available and then reads whether to kick, with a full barrier

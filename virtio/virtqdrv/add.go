@@ -63,12 +63,16 @@ func (q *Queue) Publish() (kick bool) {
 	old := q.shown
 	q.shown = q.next
 	// Releases: ring entries, descriptors and buffers are visible before the
-	// index that covers them.
-	q.storeAvail()
-	// A full barrier between showing our index and reading the device's wish.
-	// The device writes its wish and then reads our index, with a full
-	// barrier between: one of the two sees the other's write.
-	ring.Fence()
+	// index that covers them. And a full barrier between showing our index and
+	// reading the device's wish. The device writes its wish and then reads our
+	// index, with a full barrier between: one of the two sees the other's
+	// write.
+	if q.availOdd {
+		q.storeAvail()
+		ring.Fence()
+	} else {
+		ring.StoreWordFence(q.availWord, q.word())
+	}
 	if q.cfg.EventIdx {
 		event := ring.Load16(q.used[ring.UsedRing+ring.UsedElem*q.cfg.Size:])
 		return ring.NeedEvent(event, q.shown, old)
@@ -166,10 +170,13 @@ func (q *Queue) forget(h uint16) {
 	}
 }
 
+// word is our flags and index in a word, as most rings have it.
+func (q *Queue) word() uint32 { return uint32(q.shown)<<ring.IdxShift | uint32(q.flags) }
+
 // storeAvail writes our flags and our index as the device may see it.
 func (q *Queue) storeAvail() {
 	if !q.availOdd {
-		ring.StoreWord(q.availWord, uint32(q.shown)<<ring.IdxShift|uint32(q.flags))
+		ring.StoreWord(q.availWord, q.word())
 		return
 	}
 	// The index shares a word with the ring's first entry.

@@ -69,6 +69,17 @@ func Word(b []byte) (*uint32, error) {
 // StoreWord stores and releases: what was written before is visible before.
 func StoreWord(w *uint32, v uint32) { atomic.StoreUint32(w, v) }
 
+// StoreWordFence stores and releases like StoreWord and is a full barrier
+// after the store, like Fence. On x86 the store is the barrier.
+func StoreWordFence(w *uint32, v uint32) {
+	if swapIsFence {
+		atomic.SwapUint32(w, v)
+		return
+	}
+	atomic.StoreUint32(w, v)
+	Fence()
+}
+
 // Load16, Load32 and Load64 read a field at once.
 func Load16(b []byte) uint16 { return *(*uint16)(unsafe.Pointer(&b[:2][0])) }
 func Load32(b []byte) uint32 { return *(*uint32)(unsafe.Pointer(&b[:4][0])) }
@@ -79,14 +90,17 @@ func Store16(b []byte, v uint16) { *(*uint16)(unsafe.Pointer(&b[:2][0])) = v }
 func Store32(b []byte, v uint32) { *(*uint32)(unsafe.Pointer(&b[:4][0])) = v }
 func Store64(b []byte, v uint64) { *(*uint64)(unsafe.Pointer(&b[:8][0])) = v }
 
-// Join returns a and b as one slice if b begins where a ends and both come
-// from the same mapping, which a's capacity does not tell; so it compares
-// addresses. Two regions that happen to be mapped side by side join as well:
-// both stay mapped while their table is held.
-func Join(a, b []byte) []byte {
-	end := unsafe.Add(unsafe.Pointer(unsafe.SliceData(a)), len(a))
-	if end != unsafe.Pointer(unsafe.SliceData(b)) {
-		return nil
-	}
-	return unsafe.Slice(unsafe.SliceData(a), len(a)+len(b))
+// Desc is a descriptor in place. The other side may change it at any time:
+// Load it once, and use what was loaded.
+type Desc struct{ addr, rest uint64 }
+
+// Descs returns the descriptors in b.
+func Descs(b []byte) []Desc {
+	return unsafe.Slice((*Desc)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/DescSize)
+}
+
+// Load reads a descriptor: two loads, after which nothing is read again.
+func (d *Desc) Load() (addr uint64, length uint32, flags, next uint16) {
+	rest := d.rest
+	return d.addr, uint32(rest), uint16(rest >> (8 * (DescFlags - DescLen))), uint16(rest >> (8 * (DescNext - DescLen)))
 }
