@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package virtiocrypto_test
+
+import (
+	"vcrypto/virtio"
+	"vcrypto/virtio/mem"
+	"vcrypto/virtio/virtq"
+	"vcrypto/virtio/virtqdrv"
+)
+
+// local is a link within the process: it does with a virtio.Instance what a
+// transport does, and nothing of a transport's own.
+type local struct {
+	m      *machine
+	in     *virtio.Instance
+	queues []localQueue
+}
+
+type localQueue struct {
+	kick, call *virtio.Event
+	broken     chan error
+}
+
+func newLocal(m *machine) link {
+	l := &local{m: m, in: virtio.NewInstance(m.dev, virtio.Options{Log: m.o.device.Log, Polling: m.o.polling})}
+	l.queues = make([]localQueue, m.dev.Queues())
+	var regions []mem.Region
+	for _, at := range []uint64{0, borderAt} {
+		r, err := mem.Map(m.memory, at, guestSize/2)
+		if err != nil {
+			m.Fatal(err)
+		}
+		r.Addr = guestAddr + at
+		regions = append(regions, r)
+	}
+	if err := l.in.Memory().Set(regions); err != nil {
+		m.Fatal(err)
+	}
+	l.negotiate()
+	return l
+}
+
+func (l *local) negotiate() {
+	if err := l.in.SetFeatures(l.in.Offered()); err != nil {
+		l.m.Fatal(err)
+	}
+}
+
+func (l *local) start(i int, q *virtqdrv.Queue, c virtqdrv.Config) {
+	lq := localQueue{newEvent(l.m), newEvent(l.m), make(chan error, 1)}
+	err := l.in.Start(i, virtio.QueueConfig{
+		Ring: virtq.Config{
+			Size: c.Size, Desc: q.Desc(), Avail: q.Avail(), Used: q.Used(), Base: c.Base,
+			Indirect: c.Indirect > 0, EventIdx: c.EventIdx,
+		},
+		Kick:   lq.kick,
+		Call:   lq.call,
+		Broken: func(err error) { lq.broken <- err },
+	})
+	if err != nil {
+		l.m.Fatal(err)
+	}
+	l.queues[i] = lq
+}
+
+func (l *local) stop(i int) uint16 {
+	base, err := l.in.Stop(i)
+	if err != nil {
+		l.m.Fatal(err)
+	}
+	l.closeEvents(i)
+	return base
+}
+
+func (l *local) closeEvents(i int) {
+	if q := &l.queues[i]; q.kick != nil {
+		q.kick.Close()
+		q.call.Close()
+		*q = localQueue{}
+	}
+}
+
+func (l *local) kick(i int)             { l.queues[i].kick.Notify() }
+func (l *local) wait(i int) error       { return await(l.queues[i].call) }
+func (l *local) broken(i int) error     { return <-l.queues[i].broken }
+func (l *local) readConfig(off, n int) []byte {
+	b := make([]byte, n)
+	l.m.dev.ReadConfig(b, uint32(off))
+	return b
+}
+
+func (l *local) reset() {
+	l.in.Reset()
+	for i := range l.queues {
+		l.closeEvents(i)
+	}
+	l.negotiate()
+}
+
+func (l *local) close() {
+	if err := l.in.Close(); err != nil {
+		l.m.Error(err)
+	}
+	for i := range l.queues {
+		l.closeEvents(i)
+	}
+}
