@@ -62,7 +62,7 @@ func TestLines(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			inL, sayL := io.Pipe()
 			inC, sayC := io.Pipe()
-			l, addr := listen(t, inL, append(flags, "--once")...)
+			l, addr := listen(t, inL, append(flags, "--once", "--wait=-1s")...)
 			c := start(t, inC, append([]string{"connect", addr}, flags...)...)
 			var toL, toC string
 			for i, line := range []string{"hello\n", "\n", "a\x00b\xff\x80\r\n", strings.Repeat("long ", 100_000) + "\n", "no line feed"} {

@@ -43,6 +43,7 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	os.Unsetenv("VCHAT_PSK")
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // a second at each program's end otherwise
 	return m.Run()
 }
 
