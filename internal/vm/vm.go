@@ -89,7 +89,7 @@ func Start(ctx context.Context, c Config) (_ *VM, err error) {
 	}
 
 	accels := []string{"kvm", "tcg"}
-	if _, err := os.Stat("/dev/kvm"); err != nil || kvmBroken.Load() {
+	if !kvmUsable() || kvmBroken.Load() {
 		accels = accels[1:]
 	}
 	v, err := launch(ctx, c, dir, accels)
