@@ -155,8 +155,11 @@ func (d *Device) NewWorker(q *virtio.Queue) (virtio.Worker, error) {
 	return newDataWorker(d, q)
 }
 
-// Reset drops all sessions.
-func (d *Device) Reset() { d.sessions.destroyAll() }
+// Reset drops all sessions, and logs what was counted so far.
+func (d *Device) Reset() {
+	d.sessions.destroyAll()
+	d.log.Info("device reset", "counted", &d.counters)
+}
 
 // ReadConfig copies the configuration space from offset on into p.
 func (d *Device) ReadConfig(p []byte, offset uint32) {
