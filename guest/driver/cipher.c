@@ -90,6 +90,15 @@ static void vcd_data_orphaned(struct vcd_req *req)
 	vcd_session_put(s);
 }
 
+/*
+ * The wire's length for @len bytes. Only CTR may end in a part block, and not
+ * every device takes it (QEMU's back-ends do not): they get whole blocks.
+ */
+static unsigned int vcd_wire_len(unsigned int len)
+{
+	return round_up(len, VCD_BLOCK);
+}
+
 /* Segments for @len bytes. */
 static int vcd_data_reserve(struct vcd_data *r, unsigned int len)
 {
@@ -111,6 +120,10 @@ static int vcd_copy_in(struct vcd_data *r, const u8 __user *src, unsigned int le
 		if (copy_from_user(r->seg[off / VCD_SEG_SIZE], src + off, n))
 			return -EFAULT;
 	}
+	/* Segments are whole blocks: what is missing is in the last one. */
+	if (len % VCD_BLOCK)
+		memset(r->seg[len / VCD_SEG_SIZE] + len % VCD_SEG_SIZE, 0,
+		       vcd_wire_len(len) - len);
 	return 0;
 }
 
@@ -172,7 +185,7 @@ static int vcd_result(struct vcd_data *r)
 }
 
 /*
- * Send what is in the segments and wait. On -EINTR the request is no longer
+ * Send @len bytes, whole blocks, of the segments and wait. On -EINTR the request is no longer
  * the caller's and *rp is NULL.
  */
 static int vcd_send(struct vcd_data **rp, struct vcd_session *s, int op,
@@ -267,7 +280,7 @@ static int vcd_chunk(struct vcd_data **rp, struct vcd_session *s, int op,
 			return err;
 		if (cbc && op == COP_DECRYPT)
 			memcpy(next, vcd_last_block(*rp, len), VCD_BLOCK);
-		err = vcd_send(rp, s, op, len, iv);
+		err = vcd_send(rp, s, op, vcd_wire_len(len), iv);
 	} while (err == -ESTALE && --tries);
 	if (err)
 		return err == -ESTALE ? -EIO : err;
