@@ -81,9 +81,9 @@ func (l *local) closeEvents(i int) {
 	}
 }
 
-func (l *local) kick(i int)             { l.queues[i].kick.Notify() }
-func (l *local) wait(i int) error       { return await(l.queues[i].call) }
-func (l *local) broken(i int) error     { return <-l.queues[i].broken }
+func (l *local) kick(i int)         { l.queues[i].kick.Notify() }
+func (l *local) wait(i int) error   { return await(l.queues[i].call) }
+func (l *local) broken(i int) error { return <-l.queues[i].broken }
 func (l *local) readConfig(off, n int) []byte {
 	b := make([]byte, n)
 	l.m.dev.ReadConfig(b, uint32(off))

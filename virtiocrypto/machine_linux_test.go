@@ -42,8 +42,8 @@ type machine struct {
 	o      options
 	dev    *virtiocrypto.Device
 	memory *os.File
-	all    []byte            // all of guest memory
-	mem    *virtqdrv.Memory  // where queues and requests are cut from
+	all    []byte             // all of guest memory
+	mem    *virtqdrv.Memory   // where queues and requests are cut from
 	queues []*cryptodrv.Queue // data queues, then the control queue
 	link   link
 	log    *logLines
