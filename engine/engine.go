@@ -138,7 +138,8 @@ type Session interface {
 	Close()
 }
 
-// Request is one operation.
+// Request is one operation. It is laid out so that what a cipher needs is in
+// its first two cache lines.
 //
 // The owner fills it, hands it to [Worker.Submit], and leaves it alone until
 // [Worker.Reap] returns it. It can be used again then.
@@ -158,13 +159,12 @@ type Request struct {
 	Session Session
 
 	// Src is the input, Dst the output. Each is one run of memory that stays
-	// valid until the request is reaped; the memory may be shared with a
-	// guest that writes to it at any time. For ciphers and AEADs they begin
-	// at the same address or do not overlap; for others they do not overlap.
+	// valid, and in its place, until the request is reaped: memory that is
+	// mapped, or on Go's heap, but not on a goroutine's stack. It may be
+	// shared with a guest that writes to it at any time. For ciphers and
+	// AEADs they begin at the same address or do not overlap; for others they
+	// do not overlap.
 	Src, Dst []byte
-
-	// AAD is an AEAD's additional data, of any length.
-	AAD []byte
 
 	// IV holds the IV, the nonce, the initial counter block or the tweak,
 	// IVLen bytes of it. Ciphers without one have IVLen 0.
@@ -174,16 +174,21 @@ type Request struct {
 	// TagLen bytes of Tag are an AEAD's tag: a result of encryption, checked
 	// by decryption. TagLen is the session's TagSize.
 	TagLen uint8
-	Tag    [MaxTag]byte
 
 	// Op is for public-key sessions.
 	Op Op
 
+	// Status is set by the engine, at any time from Submit on.
+	Status Status
+
+	Tag [MaxTag]byte
+
 	// N is the length of a public-key operation's result, set by the engine.
 	N int
 
-	// Status is set by the engine.
-	Status Status
+	// AAD is an AEAD's additional data, of any length; the same holds for its
+	// memory as for Src's.
+	AAD []byte
 
 	// Owner is the submitter's, for finding its own state again. Engines do
 	// not touch it.
