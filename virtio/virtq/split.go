@@ -157,11 +157,11 @@ func (q *Split) walk(c *Chain, head int) error {
 	c.begin()
 	table, at, count, indirect := q.desc, head, 0, false
 	for done := false; !done; {
-		if count == len(table) {
-			return broken("chain in a table of %d descriptors loops", len(table))
-		}
 		if at >= len(table) {
 			return broken("descriptor %d follows in a table of %d", at, len(table))
+		}
+		if count == len(table) {
+			return broken("chain in a table of %d descriptors loops", len(table))
 		}
 		addr, size, flags, next := table[at].Load()
 		if flags&ring.DescFIndirect != 0 {
@@ -309,7 +309,7 @@ func (q *Split) Push(c *Chain, written uint32) {
 	e := q.used[ring.UsedRing+ring.UsedElem*int(q.usedNext&q.mask):]
 	ring.Store64(e, uint64(written)<<(8*ring.UsedElemLen)|uint64(c.head))
 	q.usedNext++
-	if cap(c.segs) > keptSegments {
+	if len(c.segs) > keptSegments {
 		c.shrink()
 	}
 	q.free = append(q.free, c)
