@@ -5,6 +5,7 @@ package vhostuser
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
@@ -37,18 +38,30 @@ type echo struct {
 	holding    atomic.Int64
 	resets     atomic.Int64
 	negotiated atomic.Uint64
-	changer    virtio.ConfigChanger
 
 	mu      sync.Mutex
+	changer virtio.ConfigChanger
 	running map[*virtio.Queue]bool
 }
 
-func (d *echo) ID() virtio.DeviceID                     { return virtio.IDEntropy }
-func (d *echo) Features() uint64                        { return 1 }
-func (d *echo) Queues() int                             { return d.queues }
-func (d *echo) Negotiated(f uint64) error               { d.negotiated.Store(f); return nil }
-func (d *echo) Reset()                                  { d.resets.Add(1) }
-func (d *echo) SetConfigChanger(c virtio.ConfigChanger) { d.changer = c }
+func (d *echo) ID() virtio.DeviceID       { return virtio.IDEntropy }
+func (d *echo) Features() uint64          { return 1 }
+func (d *echo) Queues() int               { return d.queues }
+func (d *echo) Negotiated(f uint64) error { d.negotiated.Store(f); return nil }
+func (d *echo) Reset()                    { d.resets.Add(1) }
+
+func (d *echo) SetConfigChanger(c virtio.ConfigChanger) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.changer = c
+}
+
+func (d *echo) configChanged() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.changer.ConfigChanged()
+}
+
 func (d *echo) ReadConfig(p []byte, offset uint32) {
 	for i := range p {
 		if at := int(offset) + i; at < 16 {
@@ -252,18 +265,26 @@ func (q *ring) submit() {
 // finish waits for a request and checks its answer.
 func (q *ring) finish() {
 	q.r.t.Helper()
+	q.r.must(q.answer())
+}
+
+func (q *ring) answer() error {
 	var used [1]virtqdrv.Used
 	for end := time.Now().Add(patience); ; {
 		n, err := q.Reap(used[:])
-		q.r.must(err)
+		if err != nil {
+			return err
+		}
 		if n == 1 {
 			break
 		}
 		if time.Now().After(end) {
-			q.r.t.Fatalf("queue %d: no answer; log:\n%s", q.index, q.r.log)
+			return fmt.Errorf("queue %d: no answer; log:\n%s", q.index, q.r.log)
 		}
+		// With EnableInterrupts the ring was looked at once more, so only a
+		// lost call makes this wait in vain.
 		if !q.EnableInterrupts() {
-			q.fq.WaitCall(time.Second)
+			q.fq.WaitCall(patience)
 		}
 	}
 	want := make([]byte, q.in.Len)
@@ -271,8 +292,9 @@ func (q *ring) finish() {
 		want[i] = ^(q.count + byte(i))
 	}
 	if used[0].Written != q.out.Len || !bytes.Equal(q.m.Bytes(q.out), want) {
-		q.r.t.Fatalf("queue %d: %d bytes written, %x, want %x", q.index, used[0].Written, q.m.Bytes(q.out), want)
+		return fmt.Errorf("queue %d: %d bytes written, %x, want %x", q.index, used[0].Written, q.m.Bytes(q.out), want)
 	}
+	return nil
 }
 
 func (q *ring) roundTrip() {
