@@ -146,7 +146,7 @@ func FindQEMUAtLeast(major, minor int) (QEMU, error) {
 // Kernel is a guest kernel with its modules.
 type Kernel struct {
 	Version string // as uname -r prints it
-	Image   string // path of the bzImage
+	Image   string // path of the bzImage or, faster under emulation, the ELF vmlinux
 	Modules string // path of lib/modules/VERSION
 }
 
@@ -201,7 +201,11 @@ func FindKernel(image, modules string) (Kernel, error) {
 
 func cachedKernel(dir, version string) Kernel {
 	root := filepath.Join(dir, version)
-	return Kernel{version, filepath.Join(root, "boot", "vmlinuz-"+version), filepath.Join(root, "lib", "modules", version)}
+	k := Kernel{version, filepath.Join(root, "boot", "vmlinux-"+version), filepath.Join(root, "lib", "modules", version)}
+	if !k.exists() {
+		k.Image = filepath.Join(root, "boot", "vmlinuz-"+version)
+	}
+	return k
 }
 
 // exists says whether image and modules can be read.
@@ -228,7 +232,7 @@ func kernelFromImage(image, modules string) (Kernel, error) {
 		}
 		return k, nil
 	}
-	version := strings.TrimPrefix(filepath.Base(image), "vmlinuz-")
+	_, version, _ := strings.Cut(filepath.Base(image), "-")
 	for _, root := range []string{filepath.Dir(filepath.Dir(image)), "/"} {
 		k := Kernel{version, image, filepath.Join(root, "lib", "modules", version)}
 		if k.exists() {

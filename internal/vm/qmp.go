@@ -21,6 +21,7 @@ type monitor struct {
 	lastID  uint64
 	waiting map[uint64]chan qmpMessage
 	events  []Event
+	first   EventMark     // the mark of events[0]
 	grown   chan struct{} // closed and renewed when an event comes
 	err     error         // why the connection ended
 }
@@ -30,6 +31,9 @@ type Event struct {
 	Name string          `json:"event"`
 	Data json.RawMessage `json:"data"`
 }
+
+// EventMark is a moment in the sequence of QEMU's events.
+type EventMark uint64
 
 // maxEvents bounds how many events are kept.
 const maxEvents = 1000
@@ -86,8 +90,9 @@ func (m *monitor) read(d *json.Decoder) {
 			return
 		case msg.Name != "":
 			m.events = append(m.events, msg.Event)
-			if len(m.events) > maxEvents {
-				m.events = append([]Event(nil), m.events[len(m.events)-maxEvents:]...)
+			if drop := len(m.events) - maxEvents; drop > 0 {
+				m.events = append([]Event(nil), m.events[drop:]...)
+				m.first += EventMark(drop)
 			}
 			close(m.grown)
 			m.grown = make(chan struct{})
@@ -148,13 +153,22 @@ func (m *monitor) do(ctx context.Context, execute string, args any) (json.RawMes
 	}
 }
 
-// wait returns the first event that match accepts, past ones included.
-func (m *monitor) wait(ctx context.Context, match func(Event) bool) (Event, error) {
+// mark returns the moment after the last event so far.
+func (m *monitor) mark() EventMark {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.first + EventMark(len(m.events))
+}
+
+// wait returns the first event since a mark that match accepts.
+func (m *monitor) wait(ctx context.Context, since EventMark, match func(Event) bool) (Event, error) {
 	for {
 		m.mu.Lock()
-		events, grown, err := m.events, m.grown, m.err
+		since = max(since, m.first)
+		events, grown, err := m.events[since-m.first:], m.grown, m.err
 		m.mu.Unlock()
 		for _, e := range events {
+			since++
 			if match(e) {
 				return e, nil
 			}

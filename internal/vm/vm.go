@@ -52,13 +52,11 @@ const (
 	// exitGrace is how long after the loss of the agent QEMU's end is awaited,
 	// to tell why.
 	exitGrace = 5 * time.Second
+	// firstLineGrace is how long a kernel may take to its first line with KVM.
+	firstLineGrace = 8 * time.Second
 	// maxSocketPath is what fits into a sockaddr_un, without its final zero.
 	maxSocketPath = 107
 )
-
-// kvmBroken remembers that QEMU does not run with KVM on this machine, although
-// there is a /dev/kvm.
-var kvmBroken atomic.Bool
 
 // Start boots a guest and returns when it takes commands. ctx bounds the boot
 // only; the guest runs until [VM.Close]. It is an error if a module, a share or
@@ -88,25 +86,64 @@ func Start(ctx context.Context, c Config) (_ *VM, err error) {
 		return nil, err
 	}
 
-	accels := []string{"kvm", "tcg"}
-	if !kvmUsable() || kvmBroken.Load() {
-		accels = accels[1:]
-	}
-	v, err := launch(ctx, c, dir, accels)
-	if err != nil && len(accels) > 1 && ctx.Err() == nil {
-		// Where KVM is half there QEMU aborts instead of falling back.
-		if v, err = launch(ctx, c, dir, accels[1:]); err == nil {
-			kvmBroken.Store(true)
-		}
-	}
+	accels, err := accelerators()
 	if err != nil {
 		return nil, err
 	}
+	v, err := bootWith(ctx, c, dir, accels)
+	if err != nil && len(accels) > 1 && ctx.Err() == nil && !errors.Is(err, errSetup) {
+		// Where KVM is only half there QEMU does not fall back by itself.
+		if v, err = bootWith(ctx, c, dir, accels[1:]); err == nil {
+			rememberBrokenKVM()
+		}
+	}
+	return v, err
+}
+
+// errSetup is a guest that booted, but could not be set up as asked.
+var errSetup = errors.New("the guest could not be set up")
+
+// bootWith starts QEMU with these accelerators and waits for the guest.
+func bootWith(ctx context.Context, c Config, dir string, accels []string) (*VM, error) {
+	v, err := launch(ctx, c, dir, accels)
+	if err != nil {
+		return nil, err
+	}
+	if len(accels) > 1 {
+		v.wg.Go(v.watchFirstLine)
+	}
 	if err := v.waitReady(ctx); err != nil {
-		v.Close()
+		v.closed.Store(true)
+		v.kill()
 		return nil, fmt.Errorf("booting a guest: %w", err)
 	}
 	return v, nil
+}
+
+// watchFirstLine ends a QEMU of which nothing is heard: with a KVM that does
+// not work a guest may hang before its kernel's first line.
+func (v *VM) watchFirstLine() {
+	ctx, cancel := context.WithTimeout(context.Background(), firstLineGrace)
+	defer cancel()
+	if _, err := v.log.wait(ctx, firstLine); err != nil {
+		v.cmd.Process.Kill()
+	}
+}
+
+// watchInternalError ends a QEMU whose accelerator failed: it would keep a
+// stopped guest for a debugger.
+func (v *VM) watchInternalError() {
+	for since := EventMark(0); ; since = v.mon.mark() {
+		if _, err := v.mon.wait(context.Background(), since, func(e Event) bool { return e.Name == "STOP" }); err != nil {
+			return // QEMU ended
+		}
+		status, err := v.mon.do(context.Background(), "query-status", nil)
+		if err == nil && bytes.Contains(status, []byte(`"internal-error"`)) {
+			fmt.Fprintln(v.stderr, "the accelerator failed (internal-error)")
+			v.cmd.Process.Kill()
+			return
+		}
+	}
 }
 
 // tempDir makes a folder for one VM, in which socket paths are short enough.
@@ -176,10 +213,13 @@ func launch(ctx context.Context, c Config, dir string, accels []string) (*VM, er
 		}
 	}
 	if err == nil {
-		_, err = v.mon.do(ctx, "qmp_capabilities", nil)
+		if _, err = v.mon.do(ctx, "qmp_capabilities", nil); err == nil {
+			v.wg.Go(v.watchInternalError)
+		}
 	}
 	if err != nil {
 		err = v.explain(fmt.Errorf("starting QEMU: %w", err))
+		v.closed.Store(true)
 		v.kill()
 		return nil, err
 	}
@@ -222,7 +262,7 @@ func (v *VM) waitReady(ctx context.Context) error {
 		return err
 	}
 	if ev.Error != "" {
-		return fmt.Errorf("the guest could not be set up:\n%s\nlast lines of its log:\n%s", ev.Error, v.log.tail())
+		return fmt.Errorf("%w:\n%s\nlast lines of its log:\n%s", errSetup, ev.Error, v.log.tail())
 	}
 	return nil
 }
@@ -262,6 +302,9 @@ func (v *VM) open(req proto.Request) (*yamux.Stream, error) {
 	}
 	return s, nil
 }
+
+// firstLine is how every kernel's log begins.
+var firstLine = regexp.MustCompile(`Linux version `)
 
 var panicPattern = regexp.MustCompile(`Kernel panic - not syncing.*|---\[ end Kernel panic.*|Attempted to kill init.*`)
 
@@ -342,9 +385,14 @@ func (v *VM) Monitor(ctx context.Context, line string) (string, error) {
 	return strings.ReplaceAll(text, "\r", ""), nil
 }
 
-// WaitEvent returns the first event of QEMU that match accepts, past ones included.
-func (v *VM) WaitEvent(ctx context.Context, match func(Event) bool) (Event, error) {
-	e, err := v.mon.wait(ctx, match)
+// EventMark returns the present moment, for [VM.WaitEvent]: taken before a
+// command, it has WaitEvent see what the command causes and nothing older.
+func (v *VM) EventMark() EventMark { return v.mon.mark() }
+
+// WaitEvent returns the first event of QEMU since a mark that match accepts. The
+// mark 0 is the start of the machine.
+func (v *VM) WaitEvent(ctx context.Context, since EventMark, match func(Event) bool) (Event, error) {
+	e, err := v.mon.wait(ctx, since, match)
 	if err != nil && ctx.Err() == nil {
 		err = v.explain(err)
 	}
@@ -353,11 +401,15 @@ func (v *VM) WaitEvent(ctx context.Context, match func(Event) bool) (Event, erro
 
 // Unplug removes a device by its QEMU id and returns when the guest has let go of it.
 func (v *VM) Unplug(ctx context.Context, id string) error {
+	since := v.EventMark()
 	if _, err := v.QMP(ctx, "device_del", map[string]string{"id": id}); err != nil {
 		return err
 	}
-	_, err := v.WaitEvent(ctx, func(e Event) bool {
-		return e.Name == "DEVICE_DELETED" && bytes.Contains(e.Data, []byte(`"device": "`+id+`"`))
+	_, err := v.WaitEvent(ctx, since, func(e Event) bool {
+		var gone struct {
+			Device string `json:"device"`
+		}
+		return e.Name == "DEVICE_DELETED" && json.Unmarshal(e.Data, &gone) == nil && gone.Device == id
 	})
 	return err
 }
@@ -372,20 +424,23 @@ func (v *VM) Reset(ctx context.Context) error {
 	if old != nil {
 		old.Close()
 	}
-	// -no-reboot would make it the end of QEMU.
-	for _, action := range []string{"reset", "shutdown"} {
-		if _, err := v.QMP(ctx, "set-action", map[string]string{"reboot": action}); err != nil {
-			return err
-		}
-		if action == "shutdown" {
-			break
-		}
-		if _, err := v.QMP(ctx, "system_reset", nil); err != nil {
-			return err
-		}
-		if _, err := v.WaitEvent(ctx, func(e Event) bool { return e.Name == "RESET" }); err != nil {
-			return err
-		}
+	// -no-reboot would make a reset the end of QEMU.
+	onReboot := func(action string) error {
+		_, err := v.QMP(ctx, "set-action", map[string]string{"reboot": action})
+		return err
+	}
+	if err := onReboot("reset"); err != nil {
+		return err
+	}
+	since := v.EventMark()
+	if _, err := v.QMP(ctx, "system_reset", nil); err != nil {
+		return err
+	}
+	if _, err := v.WaitEvent(ctx, since, func(e Event) bool { return e.Name == "RESET" }); err != nil {
+		return err
+	}
+	if err := onReboot("shutdown"); err != nil {
+		return err
 	}
 	if err := v.waitReady(ctx); err != nil {
 		return fmt.Errorf("booting the guest again: %w", err)
