@@ -34,7 +34,7 @@ func (w *controlWorker) answer(c *virtq.Chain) uint32 {
 	var req [ctrlSize]byte
 	in := virtq.NewCursor(c.Readable)
 	if in.Read(req[:]) != len(req) {
-		w.d.log.Warn("control request too short", "bytes", c.ReadLen)
+		w.d.log.Debug("control request too short", "bytes", c.ReadLen)
 		return w.created(c, 0, StatusErr)
 	}
 	switch op := le.Uint32(req[ctrlOpcode:]); op {
@@ -95,7 +95,7 @@ func (w *controlWorker) write(c *virtq.Chain, answer []byte) uint32 {
 	out := virtq.NewCursor(c.Writable)
 	n := out.Write(answer)
 	if n < len(answer) {
-		w.d.log.Warn("control request without room for its answer", "bytes", c.WriteLen)
+		w.d.log.Debug("control request without room for its answer", "bytes", c.WriteLen)
 	}
 	return uint32(n)
 }

@@ -169,7 +169,7 @@ func (w *dataWorker) answer(r *request, s Status) {
 func (w *dataWorker) parse(r *request) Status {
 	c := r.chain
 	if c.WriteLen < statusSize {
-		w.d.log.Warn("data request without room for a status", "queue", w.q.Index)
+		w.d.log.Debug("data request without room for a status", "queue", w.q.Index)
 		return StatusErr
 	}
 	last := c.Writable[len(c.Writable)-1]

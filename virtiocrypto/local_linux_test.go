@@ -3,6 +3,8 @@
 package virtiocrypto_test
 
 import (
+	"time"
+
 	"vcrypto/virtio"
 	"vcrypto/virtio/mem"
 	"vcrypto/virtio/virtq"
@@ -48,7 +50,11 @@ func (l *local) negotiate() {
 }
 
 func (l *local) start(i int, q *virtqdrv.Queue, c virtqdrv.Config) {
-	lq := localQueue{newEvent(l.m), newEvent(l.m), make(chan error, 1)}
+	lq := &l.queues[i]
+	if lq.kick == nil { // a queue that goes on keeps its events
+		*lq = localQueue{newEvent(l.m), newEvent(l.m), make(chan error, 1)}
+	}
+	broken := lq.broken
 	err := l.in.Start(i, virtio.QueueConfig{
 		Ring: virtq.Config{
 			Size: c.Size, Desc: q.Desc(), Avail: q.Avail(), Used: q.Used(), Base: c.Base,
@@ -56,12 +62,11 @@ func (l *local) start(i int, q *virtqdrv.Queue, c virtqdrv.Config) {
 		},
 		Kick:   lq.kick,
 		Call:   lq.call,
-		Broken: func(err error) { lq.broken <- err },
+		Broken: func(err error) { broken <- err },
 	})
 	if err != nil {
 		l.m.Fatal(err)
 	}
-	l.queues[i] = lq
 }
 
 func (l *local) stop(i int) uint16 {
@@ -69,7 +74,6 @@ func (l *local) stop(i int) uint16 {
 	if err != nil {
 		l.m.Fatal(err)
 	}
-	l.closeEvents(i)
 	return base
 }
 
@@ -81,9 +85,17 @@ func (l *local) closeEvents(i int) {
 	}
 }
 
-func (l *local) kick(i int)         { l.queues[i].kick.Notify() }
-func (l *local) wait(i int) error   { return await(l.queues[i].call) }
-func (l *local) broken(i int) error { return <-l.queues[i].broken }
+func (l *local) kick(i int)       { l.queues[i].kick.Notify() }
+func (l *local) wait(i int) error { return await(l.queues[i].call) }
+func (l *local) broken(i int) error {
+	select {
+	case <-l.queues[i].broken:
+		return nil
+	case <-time.After(patience):
+		return errSilence
+	}
+}
+
 func (l *local) readConfig(off, n int) []byte {
 	b := make([]byte, n)
 	l.m.dev.ReadConfig(b, uint32(off))

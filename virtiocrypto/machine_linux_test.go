@@ -58,6 +58,7 @@ type link interface {
 	start(index int, q *virtqdrv.Queue, c virtqdrv.Config)
 	// stop stops a queue and returns its base.
 	stop(index int) uint16
+	// kick signals a queue that was started once; it may have been stopped.
 	kick(index int)
 	// wait waits for an interrupt.
 	wait(index int) error
@@ -81,6 +82,7 @@ var links = []struct {
 	open func(*machine) link
 }{
 	{"local", newLocal},
+	{"socket", newSocket},
 }
 
 // onEachLink runs a test once for each way to reach the device.

@@ -199,3 +199,33 @@ func TestMaxSize(t *testing.T) {
 		}
 	})
 }
+
+// TestNonsenseIsNotLogged: a guest must not be able to fill the host's disk.
+func TestNonsenseIsNotLogged(t *testing.T) {
+	onEachLink(t, options{}, func(m *machine) {
+		r := m.request(cryptodrv.Shape{IV: 16, Size: 16})
+		r.Fill(99, cryptodrv.OpCipherEncrypt, nil, nil)
+		for range 100 {
+			m.do(r)
+			if _, err := m.data.Exchange(r.Readable, nil); err != nil {
+				m.Fatal(err)
+			}
+			if _, err := m.data.Exchange(nil, r.Writable); err != nil {
+				m.Fatal(err)
+			}
+			for _, request := range [][]byte{nil, {1}, cryptodrv.DestroyRequest(99), cryptodrv.CreateRequest(cbcEncrypt(nil))} {
+				for _, room := range []int{0, 1, 16} {
+					if len(request)+room == 0 {
+						continue
+					}
+					if _, err := m.control.Exchange(request, room); err != nil {
+						m.Fatal(err)
+					}
+				}
+			}
+		}
+		if lines := m.log.take(); len(lines) > 0 {
+			m.Errorf("%d lines, the first is %q", len(lines), lines[0])
+		}
+	})
+}
