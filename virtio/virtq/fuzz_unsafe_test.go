@@ -4,6 +4,7 @@ package virtq_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"testing"
 	"unsafe"
 
@@ -68,40 +69,96 @@ func FuzzNext(f *testing.F) {
 				copy(regions[i], memory[off:])
 			}
 		}
-		q, err := virtq.NewSplit(virtq.Config{
+		serve(t, regions, table, virtq.Config{
 			Size: int(size), Base: base, Indirect: true, EventIdx: eventIdx,
 			Desc: guestAddr + uint64(desc), Avail: guestAddr + uint64(avail), Used: guestAddr + uint64(used),
 		})
-		if err != nil || q.Attach(table) != nil {
-			return
-		}
-		batch := make([]*virtq.Chain, 64)
-		for range 4 {
-			n, err := q.Next(batch)
-			for _, c := range batch[:n] {
-				inside(t, regions, c.Readable, c.ReadLen)
-				inside(t, regions, c.Writable, c.WriteLen)
-				for _, s := range c.Writable {
-					if len(s) > 0 {
-						s[0], s[len(s)-1] = 0xff, 0xff // also into the ring itself
-					}
-				}
-				q.Push(c, uint32(c.WriteLen))
-			}
-			q.Publish()
-			q.WantKicks()
-			if q.Held() != 0 {
-				t.Fatalf("%d held", q.Held())
-			}
-			var broken *virtq.BrokenError
-			if err != nil && !errors.As(err, &broken) {
-				t.Fatalf("%v is no *BrokenError", err)
-			}
-			if err != nil || n == 0 {
-				return
-			}
-		}
 	})
+}
+
+// TestRandomRings is the same with memory full of descriptors that are nearly
+// right, which a fuzzer is long in finding.
+func TestRandomRings(t *testing.T) {
+	regions := fuzzRegions(t)
+	table := tableOf(t,
+		mem.Region{Addr: guestAddr, Data: regions[0]},
+		mem.Region{Addr: guestAddr + fuzzRegion, Data: regions[1]})
+	rng := rand.New(rand.NewPCG(1, 2))
+	addrs := []uint64{guestAddr, guestAddr + fuzzRegion - 64, guestAddr + fuzzRegion, guestAddr + fuzzMemory - 64, guestAddr + fuzzMemory}
+	chains := 0
+	for range 20_000 {
+		const size = 32
+		for i := range 256 { // the ring's own and many that may be a table's
+			d := virtqdrv.Desc{
+				Addr: addrs[rng.IntN(len(addrs))] + 16*uint64(rng.IntN(8)) - 16,
+				Len:  uint32(rng.IntN(8)) * 16,
+				Next: uint16(rng.IntN(size + 1)),
+			}
+			if rng.IntN(3) > 0 {
+				d.Flags |= next
+			}
+			if rng.IntN(3) == 0 {
+				d.Flags |= write
+			}
+			if rng.IntN(6) == 0 {
+				d.Flags = indirect
+				d.Next = 0
+			}
+			if rng.IntN(100) == 0 {
+				d.Addr, d.Len = rng.Uint64(), rng.Uint32()
+			}
+			virtqdrv.PutDesc(regions[0], i, d)
+			virtqdrv.PutDesc(regions[0][fuzzRegion-256*virtqdrv.DescSize:], i, d)
+			virtqdrv.PutDesc(regions[1], i, d)
+		}
+		const avail, used = 0x2000, 0x3000
+		clear(regions[0][used : used+4])
+		for i := range size {
+			regions[0][avail+4+2*i], regions[0][avail+5+2*i] = byte(rng.IntN(size)), 0
+		}
+		copy(regions[0][avail:], []byte{0, 0, byte(rng.IntN(size + 1)), 0})
+		chains += serve(t, regions, table, virtq.Config{
+			Size: size, Indirect: true, Desc: guestAddr, Avail: guestAddr + avail, Used: guestAddr + used,
+		})
+	}
+	if chains < 5_000 {
+		t.Errorf("only %d chains made sense: the test tests little", chains)
+	}
+}
+
+// serve is a device that uses a ring for a while, until it is empty or broken.
+func serve(t *testing.T, regions [2][]byte, table *mem.Table, c virtq.Config) (chains int) {
+	t.Helper()
+	q, err := virtq.NewSplit(c)
+	if err != nil || q.Attach(table) != nil {
+		return 0
+	}
+	batch := make([]*virtq.Chain, 64)
+	for range 4 {
+		n, err := q.Next(batch)
+		chains += n
+		for _, c := range batch[:n] {
+			inside(t, regions, c.Readable, c.ReadLen)
+			inside(t, regions, c.Writable, c.WriteLen)
+			for _, s := range c.Writable {
+				s[0], s[len(s)-1] = 0xff, 0xff // into the ring itself, too
+			}
+			q.Push(c, uint32(c.WriteLen))
+		}
+		q.Publish()
+		q.WantKicks()
+		if q.Held() != 0 {
+			t.Fatalf("%d held", q.Held())
+		}
+		var broken *virtq.BrokenError
+		if err != nil && !errors.As(err, &broken) {
+			t.Fatalf("%v is no *BrokenError", err)
+		}
+		if err != nil || n == 0 {
+			break
+		}
+	}
+	return chains
 }
 
 // inside checks that segments lie in regions and have n bytes.
