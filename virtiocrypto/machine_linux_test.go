@@ -50,6 +50,7 @@ type machine struct {
 
 	control *cryptodrv.Control
 	data    *cryptodrv.Queue // queues[0]
+	taken   uint16           // by queue 0, as a test counts
 }
 
 // link is the way between the driver and the device.
