@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"vcrypto/internal/vm"
+	"vcrypto/internal/vmm"
+)
+
+// driverTest returns one of the driver's own test programs.
+func driverTest(t *testing.T, name string) vm.File {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(root, "guest/driver/tests", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vm.File{Host: path, Guest: "/tests/" + name}
+}
+
+// TestGuestDriver: our driver, on each way to attach a device: its own tests,
+// programs that use it in all the manners there are, and its end.
+func TestGuestDriver(t *testing.T) {
+	eachWay(t, func(t *testing.T, w way) {
+		d := serve(t)
+		c := withDriver(t, "")
+		c.QEMU = w.qemu.Path
+		c.CPUs = 2
+		c.Devices = attach(t, w, d.socket)
+		for _, name := range []string{"abi", "api", "parallel", "lifecycle"} {
+			c.Files = append(c.Files, driverTest(t, name))
+		}
+		v := boot(t, c)
+
+		// The nodes of a device are there for everybody.
+		nodes := run(t, v, "ls", "-l", "/dev/crypto", "/dev/cryptodev0")
+		if strings.Count(nodes, "crw-rw-rw-") != 2 {
+			t.Errorf("nodes: %s", nodes)
+		}
+		api := []string{"/tests/api"}
+		if w.route == vmm.RouteGeneric {
+			// Here the guest is told of all algorithms.
+			api = append(api, "--require-all")
+		}
+		for _, command := range [][]string{
+			{"vcrypto", "test"},
+			{"vcrypto", "test", "/dev/cryptodev0"},
+			{"vcrypto", "test", "--procs", "8"},
+			{"vcrypto", "test", "--procs", "8", "--shared-fd"},
+			{"vcrypto", "test", "--size", "3145728"},
+			{"/tests/abi"},
+			api,
+			{"/tests/parallel", "--quick"},
+			{"/tests/lifecycle", "--quick"},
+			{"vcrypto", "test"},
+		} {
+			if out, err := try(t, v, command[0], command[1:]...); err != nil {
+				t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, tail(out, 30))
+			}
+		}
+		run(t, v, "rmmod", "virtio_cryptodev")
+		if out, err := try(t, v, "vcrypto", "test"); err == nil || !strings.Contains(out, "/dev/crypto") {
+			t.Errorf("vcrypto test without a node: %v, %q", err, out)
+		}
+		cleanLog(t, v)
+		v.Close()
+		d.log.waitFor(t, `device reset.*counted.operations=[1-9]`)
+	})
+}
+
+// TestDeviceWithoutDaemon: the daemon dies under a guest's programs. They get
+// an error in bounded time, and so does whoever comes later.
+func TestDeviceWithoutDaemon(t *testing.T) {
+	w := generic(t)
+	d := serve(t)
+	c := withDriver(t, "timeout=2")
+	c.QEMU = w.qemu.Path
+	c.Devices = attach(t, w, d.socket)
+	v := boot(t, c)
+	run(t, v, "vcrypto", "test")
+	d.kill()
+	out, err := try(t, v, "vcrypto", "test")
+	if err == nil {
+		t.Errorf("vcrypto test succeeded without a daemon:\n%s", out)
+	}
+	cleanLog(t, v)
+}
+
+// TestStopAndReset: a guest that is stopped goes on where it was; one that is
+// reset starts anew, and finds a fresh device.
+func TestStopAndReset(t *testing.T) {
+	eachWay(t, func(t *testing.T, w way) {
+		d := serve(t)
+		c := withDriver(t, "")
+		c.QEMU = w.qemu.Path
+		c.Devices = attach(t, w, d.socket)
+		v := boot(t, c)
+		ctx := t.Context()
+
+		// A program that works on one session the whole time.
+		cmd := v.Command(ctx, "vcrypto", "test", "--size", "67108864")
+		var out output
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			for _, command := range []string{"stop", "cont"} {
+				if _, err := v.Monitor(ctx, command); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("through stop and cont: %v\n%s", err, out.String())
+		}
+		if err := v.Reset(ctx); err != nil {
+			t.Fatalf("system_reset: %v", err)
+		}
+		run(t, v, "vcrypto", "test", "--procs", "4")
+		cleanLog(t, v)
+	})
+}
+
+// TestReconnect: a second guest on the same daemon finds a fresh device.
+func TestReconnect(t *testing.T) {
+	w := generic(t)
+	d := serve(t, "--queues", "2")
+	for range 2 {
+		c := withDriver(t, "")
+		c.QEMU = w.qemu.Path
+		c.Devices = attach(t, w, d.socket, "--queues", "2")
+		v := boot(t, c)
+		run(t, v, "vcrypto", "test", "--procs", "4")
+		v.Close()
+	}
+}
+
+// TestDevcrypto: an engine that works through /dev/crypto. In the guest, whose
+// /dev/crypto is our driver's, the engine's and the client's own tests run on
+// it, and a second daemon serves a device that a front-end drives.
+func TestDevcrypto(t *testing.T) {
+	w := generic(t)
+	d := serve(t)
+	c := withDriver(t, "")
+	c.QEMU = w.qemu.Path
+	c.CPUs = 2
+	c.Devices = attach(t, w, d.socket)
+	dir := t.TempDir()
+	var builds sync.WaitGroup
+	for _, pkg := range []string{"cryptodev", "engine/devcrypto", "virtiocrypto"} {
+		name := strings.ReplaceAll(pkg, "/", "-") + ".test"
+		c.Files = append(c.Files, vm.File{Host: filepath.Join(dir, name), Guest: "/tests/" + name})
+		builds.Go(func() {
+			build := exec.Command("go", "test", "-c", "-o", filepath.Join(dir, name), "./"+pkg)
+			build.Dir = root
+			build.Env = append(build.Environ(), "CGO_ENABLED=0")
+			if out, err := build.CombinedOutput(); err != nil {
+				t.Errorf("building %s: %v\n%s", name, err, out)
+			}
+		})
+	}
+	if builds.Wait(); t.Failed() {
+		return
+	}
+	v := boot(t, c)
+	const env = "VCRYPTO_TEST_DEVICE=/dev/crypto"
+	for _, command := range []string{
+		env + " /tests/cryptodev.test -test.v",
+		env + " /tests/engine-devcrypto.test -test.v",
+		"vcrypto engines --json",
+		env + " VCRYPTO_TEST_DAEMON=/usr/bin/vcrypto /tests/virtiocrypto.test -test.v -test.run TestDaemon",
+	} {
+		out, err := try(t, v, "sh", "-c", command)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", command, err, tail(out, 40))
+		}
+		if strings.Contains(out, "--- SKIP") {
+			t.Errorf("%s skipped a test:\n%s", command, tail(out, 40))
+		}
+		if strings.Contains(out, "no tests to run") {
+			t.Errorf("%s ran no test", command)
+		}
+	}
+	cleanLog(t, v)
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"vcrypto/internal/vm"
+	"vcrypto/internal/vmm"
+)
+
+const (
+	// patience bounds what takes a moment; a boot under emulation on a busy
+	// machine is what it is generous for.
+	patience = 3 * time.Minute
+
+	root = "../.."
+)
+
+// testAll says whether everything is wanted, or what CI has time for.
+var testAll = os.Getenv("VCRYPTO_TEST_ALL") != ""
+
+// way is a QEMU with a route by which it attaches a device.
+type way struct {
+	qemu  vm.QEMU
+	route string
+}
+
+func (w way) String() string {
+	return fmt.Sprintf("qemu-%d.%d-%s", w.qemu.Version.Major, w.qemu.Version.Minor, w.route)
+}
+
+// ways returns the QEMUs and routes to test: the system's through
+// cryptodev-vhost-user and the newest through the generic device, and with
+// testAll every combination that there is.
+func ways(t *testing.T) []way {
+	t.Helper()
+	system, err := vm.FindQEMU(vm.QEMUName)
+	if err != nil {
+		t.Fatalf("the system's QEMU: %v", err)
+	}
+	newest, err := vm.FindQEMUAtLeast(10, 2)
+	if err != nil {
+		t.Fatalf("a QEMU with the generic vhost-user device: %v", err)
+	}
+	if !testAll {
+		return []way{{system, vmm.RouteCryptodev}, {newest, vmm.RouteGeneric}}
+	}
+	var all []way
+	for _, q := range vm.FindQEMUs() {
+		routes, err := vmm.Routes(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range routes {
+			all = append(all, way{q, r.Name})
+		}
+	}
+	return all
+}
+
+// eachWay runs f as a subtest for each way.
+func eachWay(t *testing.T, f func(*testing.T, way)) {
+	for _, w := range ways(t) {
+		t.Run(w.String(), func(t *testing.T) { f(t, w) })
+	}
+}
+
+// generic returns a way on which the whole device is ours.
+func generic(t *testing.T) way {
+	t.Helper()
+	for _, w := range ways(t) {
+		if w.route == vmm.RouteGeneric {
+			return w
+		}
+	}
+	t.Fatal("no QEMU with the generic vhost-user device")
+	return way{}
+}
+
+// built returns the path of a binary that make put into bin.
+func built(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(root, "bin", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%v: run make build driver", err)
+	}
+	return path
+}
+
+// output is what a process printed so far.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// waitFor waits until the output matches.
+func (o *output) waitFor(t *testing.T, pattern string) {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if re.MatchString(o.String()) {
+			return
+		}
+	}
+	t.Fatalf("no %q in:\n%s", pattern, o)
+}
+
+// daemon is a running vcrypto serve.
+type daemon struct {
+	cmd    *exec.Cmd
+	socket string
+	log    output
+	ended  bool
+}
+
+// serve starts a daemon, which the test's end stops.
+func serve(t *testing.T, args ...string) *daemon {
+	t.Helper()
+	d := &daemon{socket: filepath.Join(t.TempDir(), "s")}
+	d.cmd = exec.Command(built(t, "vcrypto"), append([]string{"serve", "--socket-path", d.socket}, args...)...)
+	d.cmd.Stderr = &d.log
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !d.ended {
+			d.stop(t)
+		}
+		if t.Failed() {
+			t.Logf("the daemon's log:\n%s", d.log.String())
+		}
+	})
+	d.log.waitFor(t, "msg=serving")
+	return d
+}
+
+// stop ends the daemon as an operator would, and checks that it ends well.
+func (d *daemon) stop(t *testing.T) {
+	t.Helper()
+	d.ended = true
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	if err := d.cmd.Wait(); err != nil {
+		t.Errorf("vcrypto serve: %v\n%s", err, d.log.String())
+	}
+}
+
+// kill ends the daemon as a crash would.
+func (d *daemon) kill() {
+	d.ended = true
+	d.cmd.Process.Kill()
+	d.cmd.Wait()
+}
+
+// attach returns the arguments that vcrypto attach prints.
+func attach(t *testing.T, w way, socket string, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command(built(t, "vcrypto"), append([]string{"attach", "--json", "--socket-path", socket,
+		"--qemu", w.qemu.Path, "--route", w.route}, args...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("vcrypto attach: %v", err)
+	}
+	var report struct{ Args []string }
+	if err := json.Unmarshal(out, &report); err != nil {
+		t.Fatalf("vcrypto attach --json printed %q: %v", out, err)
+	}
+	return report.Args
+}
+
+// boot starts a guest, which the test's end stops.
+func boot(t *testing.T, c vm.Config) *vm.VM {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	v, err := vm.Start(ctx, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the guest's log ends with:\n%s", tail(v.Log(), 60))
+		}
+		v.Close()
+	})
+	return v
+}
+
+func tail(s string, lines int) string {
+	all := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// withDriver returns the configuration of a guest with our driver loaded.
+func withDriver(t *testing.T, params string) vm.Config {
+	t.Helper()
+	return vm.Config{
+		Insmod: []vm.Insmod{{Path: built(t, "virtio_cryptodev.ko"), Params: params}},
+		Files:  []vm.File{{Host: built(t, "vcrypto"), Guest: "/usr/bin/vcrypto"}},
+	}
+}
+
+// run runs a command in a guest and returns what it printed. It must succeed.
+func run(t *testing.T, v *vm.VM, name string, args ...string) string {
+	t.Helper()
+	out, err := try(t, v, name, args...)
+	if err != nil {
+		t.Fatalf("in the guest: %s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// try runs a command in a guest.
+func try(t *testing.T, v *vm.VM, name string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out, err := v.Command(ctx, name, args...).CombinedOutput()
+	return string(out), err
+}
+
+// cleanLog fails the test if the guest's kernel complained.
+func cleanLog(t *testing.T, v *vm.VM) {
+	t.Helper()
+	bad := regexp.MustCompile(`(?m)^.*(BUG:|WARNING:|Oops|Call Trace|refcount_t|blocked for more than|general protection).*$`)
+	if m := bad.FindString(v.Log()); m != "" {
+		t.Errorf("the guest's kernel complained: %s\n%s", m, tail(v.Log(), 40))
+	}
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"vcrypto/engine"
+	"vcrypto/engine/gocrypto"
+	"vcrypto/internal/vm"
+	"vcrypto/vhostuser"
+	"vcrypto/virtio"
+	"vcrypto/virtiocrypto"
+	"vcrypto/virtiocrypto/vhostcrypto"
+)
+
+const inTreeCBC = "virtio_crypto_aes_cbc"
+
+// TestInTreeDriver: the kernel's own driver works on the device, and its
+// self-test passes.
+func TestInTreeDriver(t *testing.T) {
+	eachWay(t, func(t *testing.T, w way) {
+		d := serve(t)
+		v := boot(t, vm.Config{
+			QEMU:    w.qemu.Path,
+			Modules: []string{"virtio_crypto"},
+			Devices: attach(t, w, d.socket),
+		})
+		got := procCrypto(t, run(t, v, "cat", "/proc/crypto"), inTreeCBC)
+		for key, want := range map[string]string{"name": "cbc(aes)", "module": "virtio_crypto", "selftest": "passed"} {
+			if got[key] != want {
+				t.Errorf("%s: %s is %q, want %q", inTreeCBC, key, got[key], want)
+			}
+		}
+		if bad := regexp.MustCompile(`(?m)^.*alg: .*fail.*$`).FindString(v.Log()); bad != "" {
+			t.Errorf("the kernel complained of an algorithm: %s", bad)
+		}
+		cleanLog(t, v)
+		v.Close()
+		// The self-test's requests went through the device.
+		d.log.waitFor(t, `device reset.*counted.operations=[1-9]`)
+	})
+}
+
+// TestInTreeSelfTestRuns: this kernel does run self-tests, so that passing
+// one says something: an engine that is wrong fails it.
+func TestInTreeSelfTestRuns(t *testing.T) {
+	eachWay(t, func(t *testing.T, w way) {
+		socket := filepath.Join(t.TempDir(), "s")
+		serveWrong(t, socket)
+		v := boot(t, vm.Config{
+			QEMU:    w.qemu.Path,
+			Modules: []string{"virtio_crypto"},
+			Devices: attach(t, w, socket),
+		})
+		ctx := t.Context()
+		if _, err := v.WaitLog(ctx, regexp.MustCompile(`alg: skcipher: `+inTreeCBC+` .*(failed|wrong)`)); err != nil {
+			t.Errorf("a wrong engine passed the kernel's self-test: %v", err)
+		}
+	})
+}
+
+// serveWrong serves a device whose engine gets the last bit of everything
+// wrong.
+func serveWrong(t *testing.T, socket string) {
+	l, err := vhostuser.Listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- l.Serve(t.Context(), func() (*virtio.Instance, vhostuser.Extension, error) {
+			d, err := virtiocrypto.New(virtiocrypto.Options{Engine: wrongEngine{gocrypto.New()}})
+			if err != nil {
+				return nil, nil, err
+			}
+			return virtio.NewInstance(d, virtio.Options{}), vhostcrypto.New(d, nil), nil
+		}, vhostuser.Options{Log: slog.New(slog.DiscardHandler)})
+	}()
+	t.Cleanup(func() {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		l.Close()
+	})
+}
+
+type wrongEngine struct{ engine.Engine }
+
+func (e wrongEngine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {
+	w, err := e.Engine.NewWorker(c)
+	return wrongWorker{w}, err
+}
+
+type wrongWorker struct{ engine.Worker }
+
+func (w wrongWorker) Reap(done []*engine.Request, m engine.ReapMode) int {
+	n := w.Worker.Reap(done, m)
+	for _, r := range done[:n] {
+		if len(r.Dst) > 0 {
+			r.Dst[len(r.Dst)-1] ^= 1
+		}
+	}
+	return n
+}
+
+// procCrypto returns the fields of a driver's entry in /proc/crypto.
+func procCrypto(t *testing.T, text, driver string) map[string]string {
+	t.Helper()
+	for entry := range strings.SplitSeq(text, "\n\n") {
+		fields := make(map[string]string)
+		for line := range strings.Lines(entry) {
+			key, value, _ := strings.Cut(line, ":")
+			fields[strings.TrimSpace(key)] = strings.TrimSpace(value)
+		}
+		if fields["driver"] == driver {
+			return fields
+		}
+	}
+	t.Fatal(fmt.Errorf("/proc/crypto has no driver %s:\n%s", driver, text))
+	return nil
+}
