@@ -72,7 +72,8 @@ func (b *backend) setMemTable(m *Message) ([]byte, error) {
 	} else {
 		b.regions = table
 	}
-	return nil, errors.Join(err, b.startReady())
+	b.goOn()
+	return nil, err
 }
 
 func (b *backend) getMaxMemSlots(*Message) ([]byte, error) {
@@ -99,7 +100,8 @@ func (b *backend) addMemReg(m *Message) ([]byte, error) {
 	for _, v := range b.rings {
 		v.failed = false // this may be what it lacked
 	}
-	return nil, b.startReady()
+	b.goOn()
+	return nil, nil
 }
 
 // remMemReg takes a region away. Rings pause until the front-end has said
@@ -126,7 +128,13 @@ func (b *backend) remMemReg(m *Message) ([]byte, error) {
 // settled lets rings go on after memory was rearranged.
 func (b *backend) settled() {
 	b.settling = false
+	b.goOn()
+}
+
+// goOn starts the rings that can go on after memory changed. One that cannot
+// is no fault of the change: it waits for the next.
+func (b *backend) goOn() {
 	if err := b.startReady(); err != nil {
-		b.log.Warn("a ring does not go on after memory was taken away; it will when its memory is back", "err", err)
+		b.log.Warn("a ring does not go on after memory changed; it will when its memory is back", "err", err)
 	}
 }
