@@ -96,6 +96,15 @@ func (l *local) broken(i int) error {
 	}
 }
 
+func (l *local) gaveUp(i int) bool {
+	select {
+	case <-l.queues[i].broken:
+		return true
+	default:
+		return false
+	}
+}
+
 func (l *local) readConfig(off, n int) []byte {
 	b := make([]byte, n)
 	l.m.dev.ReadConfig(b, uint32(off))

@@ -65,6 +65,8 @@ type link interface {
 	wait(index int) error
 	// broken waits until the device says that a queue broke.
 	broken(index int) error
+	// gaveUp reports whether the device said so since it was last asked.
+	gaveUp(index int) bool
 	// reset stops all queues and resets the device.
 	reset()
 	readConfig(offset, n int) []byte

@@ -116,6 +116,8 @@ func (s *socket) broken(i int) error {
 	return nil
 }
 
+func (s *socket) gaveUp(i int) bool { return s.queues[i].WaitErr(0) }
+
 func (s *socket) reset() {
 	s.m.Helper()
 	s.must(s.fe.ResetDevice())
