@@ -1,0 +1,583 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build ipsecmb
+
+#include "session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Requests of one class can share a burst: they have kind, direction and size
+ * of key or hash in common.
+ */
+#define CLASSES 64
+
+/* The most jobs in a burst: the more, the less often lanes run empty. */
+#define BURST 256
+
+/* The memory ahead of the loop that fills jobs that is asked for early. */
+#define PREFETCH 6
+
+_Static_assert(BURST <= IMB_MAX_JOBS, "a burst fits the library's queue");
+
+/* The requests of a class, as a list of indices. */
+struct list {
+	uint32_t head, tail, n;
+};
+
+struct vc_worker {
+	IMB_MGR *mgr;
+	uintptr_t type;
+	uint32_t depth;
+
+	uint32_t *order; /* depth */
+	uint32_t *next;  /* depth: the lists' links */
+	struct list lists[CLASSES];
+	uint8_t touched[CLASSES]; /* classes with lists that are not empty */
+
+	uint32_t ids[BURST]; /* indices of the requests of a burst */
+	uint8_t tags[BURST][IMB_SHA512_DIGEST_SIZE_IN_BYTES];
+	struct gcm_context_data gcm;
+	IMB_JOB jobs[BURST] __attribute__((aligned(64)));
+};
+
+static struct vc_request *at(uintptr_t reqs, uint32_t i)
+{
+	return ((struct vc_request **)reqs)[i];
+}
+
+/* session_of returns the session of a request, NULL if it is not ours. */
+static inline struct vc_session *session_of(const struct vc_worker *w, const struct vc_request *r)
+{
+	return r->type == w->type ? *r->session : NULL;
+}
+
+/* fits checks a cipher's request but for what only its kind must meet. */
+static inline int fits(const struct vc_session *s, const struct vc_request *r)
+{
+	uint64_t len = (uint64_t)r->src.len;
+
+	return len == (uint64_t)r->dst.len && r->iv_len == s->iv_len &&
+	       (len & s->block_mask) == 0;
+}
+
+/* Counters count blocks in 32 bits. */
+static inline int counter_wraps(const struct vc_request *r)
+{
+	uint32_t c;
+
+	memcpy(&c, r->iv + 12, sizeof(c));
+	uint64_t blocks = ((uint64_t)r->src.len + IMB_AES_BLOCK_SIZE - 1) / IMB_AES_BLOCK_SIZE;
+
+	return (uint64_t)__builtin_bswap32(c) + blocks > UINT64_C(1) << 32;
+}
+
+static int bad_aead(const struct vc_session *s, const struct vc_request *r)
+{
+	if (r->src.len != r->dst.len || r->tag_len != s->tag_len)
+		return 1;
+	switch (s->kind) {
+	case VC_GCM:
+		return r->iv_len == 0 || r->iv_len > sizeof(r->iv);
+	case VC_CCM:
+		return r->iv_len < CCM_MIN_IV || r->iv_len > CCM_MAX_IV;
+	default:
+		return r->iv_len != s->iv_len;
+	}
+}
+
+/* Dst of nothing may be NULL, which the library does not take. */
+static uint8_t nowhere[64];
+
+static inline uint8_t *some(uint8_t *p)
+{
+	return p ? p : nowhere;
+}
+
+/*
+ * check returns the status with which a request ends at once, or 0 if there is
+ * work to do.
+ */
+static int check(const struct vc_session *s, struct vc_request *r)
+{
+	uint64_t len = (uint64_t)r->src.len;
+
+	switch (s->kind) {
+	case VC_CBC_ENC:
+	case VC_CBC_DEC:
+	case VC_ECB:
+	case VC_CTR:
+		if (!fits(s, r))
+			return VC_BAD_REQUEST;
+		if (len == 0)
+			return VC_OK;
+		if (s->kind == VC_CTR && counter_wraps(r))
+			return VC_NOT_SUPPORTED;
+		break;
+	case VC_HMAC:
+	case VC_CMAC:
+		if (r->iv_len != 0 || r->dst.len < 1 || r->dst.len > s->tag_len)
+			return VC_BAD_REQUEST;
+		if (len == 0 && s->kind == VC_HMAC) {
+			memcpy(r->dst.p, s->hmac.empty, r->dst.len);
+			return VC_OK;
+		}
+		break;
+	case VC_SHA:
+		if (r->iv_len != 0 || r->dst.len != s->tag_len)
+			return VC_BAD_REQUEST;
+		break;
+	default:
+		if (bad_aead(s, r))
+			return VC_BAD_REQUEST;
+		if (s->kind == VC_CCM && r->aad.len > CCM_MAX_AAD)
+			return VC_NOT_SUPPORTED;
+	}
+	return len > s->max_len ? VC_NOT_SUPPORTED : 0;
+}
+
+/* same compares in a time that does not depend on what differs. */
+static int same(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	uint8_t d = 0;
+
+	for (size_t i = 0; i < n; i++)
+		d |= a[i] ^ b[i];
+	return d == 0;
+}
+
+/* finish gives a request its result. tag is what was computed. */
+static void finish(const struct vc_session *s, struct vc_request *r, const uint8_t *tag)
+{
+	r->status = VC_OK;
+	switch (s->kind) {
+	case VC_HMAC:
+	case VC_SHA:
+	case VC_CMAC:
+		memcpy(r->dst.p, tag, r->dst.len);
+		break;
+	case VC_GCM:
+	case VC_CCM:
+	case VC_CHACHA_POLY:
+		if (s->encrypt) {
+			memcpy(r->tag, tag, s->tag_len);
+		} else if (!same(r->tag, tag, s->tag_len)) {
+			if (r->dst.len > 0)
+				memset(r->dst.p, 0, r->dst.len);
+			r->status = VC_BAD_TAG;
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+/* fill_cipher makes a job for the burst of a cipher. */
+static inline void fill_cipher(IMB_JOB *j, const struct vc_session *s, struct vc_request *r)
+{
+	j->enc_keys = s->aes.enc;
+	j->dec_keys = s->aes.dec;
+	j->src = r->src.p;
+	j->dst = r->dst.p;
+	j->msg_len_to_cipher_in_bytes = (uint64_t)r->src.len;
+	j->iv = r->iv;
+}
+
+/* ended sets the statuses of a burst's n jobs, of which some may have failed. */
+static void ended(struct vc_worker *w, uintptr_t reqs, uint32_t n, int tags)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct vc_request *r = at(reqs, w->ids[i]);
+
+		if (w->jobs[i].status != IMB_STATUS_COMPLETED)
+			r->status = VC_FAILED;
+		else
+			finish(*r->session, r, tags ? w->tags[i] : NULL);
+	}
+}
+
+static inline uint32_t cipher_burst(struct vc_worker *w, const struct vc_session *s, uint32_t n)
+{
+	IMB_CIPHER_MODE mode = s->kind == VC_CTR ? IMB_CIPHER_CNTR : IMB_CIPHER_CBC;
+	IMB_CIPHER_DIRECTION dir = s->kind == VC_CBC_DEC ? IMB_DIR_DECRYPT : IMB_DIR_ENCRYPT;
+
+	return IMB_SUBMIT_CIPHER_BURST_NOCHECK(w->mgr, w->jobs, n, mode, dir, s->key_len);
+}
+
+/* run_ciphers does the requests w->ids[:n] of one class. */
+static void run_ciphers(struct vc_worker *w, const struct vc_session *s, uintptr_t reqs, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct vc_request *r = at(reqs, w->ids[i]);
+
+		w->jobs[i].status = IMB_STATUS_BEING_PROCESSED;
+		fill_cipher(&w->jobs[i], *r->session, r);
+	}
+	cipher_burst(w, s, n);
+	ended(w, reqs, n, 0);
+}
+
+static const IMB_HASH_ALG hmacs[VC_HASHES] = {
+	IMB_AUTH_HMAC_SHA_1, IMB_AUTH_HMAC_SHA_224, IMB_AUTH_HMAC_SHA_256,
+	IMB_AUTH_HMAC_SHA_384, IMB_AUTH_HMAC_SHA_512,
+};
+
+static const IMB_HASH_ALG shas[VC_HASHES] = {
+	IMB_AUTH_SHA_1, IMB_AUTH_SHA_224, IMB_AUTH_SHA_256,
+	IMB_AUTH_SHA_384, IMB_AUTH_SHA_512,
+};
+
+static void run_hmacs(struct vc_worker *w, const struct vc_session *s, uintptr_t reqs, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct vc_request *r = at(reqs, w->ids[i]);
+		const struct vc_session *rs = *r->session;
+		IMB_JOB *j = &w->jobs[i];
+
+		j->status = IMB_STATUS_BEING_PROCESSED;
+		j->src = r->src.p;
+		j->hash_start_src_offset_in_bytes = 0;
+		j->msg_len_to_hash_in_bytes = (uint64_t)r->src.len;
+		j->auth_tag_output = w->tags[i];
+		j->auth_tag_output_len_in_bytes = rs->tag_len;
+		j->hash_alg = hmacs[rs->hash];
+		j->u.HMAC._hashed_auth_key_xor_ipad = rs->hmac.ipad;
+		j->u.HMAC._hashed_auth_key_xor_opad = rs->hmac.opad;
+	}
+	IMB_SUBMIT_HASH_BURST_NOCHECK(w->mgr, w->jobs, n, hmacs[s->hash]);
+	ended(w, reqs, n, 1);
+}
+
+/* run_gcm does a request at once: GCM needs no company. */
+static void run_gcm(struct vc_worker *w, const struct vc_session *s, struct vc_request *r)
+{
+	IMB_MGR *m = w->mgr;
+	uint32_t k = s->key_len / 8 - 2; /* 0, 1, 2 */
+	uint8_t *src = some(r->src.p), *dst = some(r->dst.p), *aad = some(r->aad.p);
+	uint8_t tag[IMB_MAX_TAG_LEN];
+
+	if (r->iv_len == IMB_GCM_IV_DATA_LEN) {
+		aes_gcm_enc_dec_t one[2][3] = {
+			{m->gcm128_dec, m->gcm192_dec, m->gcm256_dec},
+			{m->gcm128_enc, m->gcm192_enc, m->gcm256_enc},
+		};
+
+		one[s->encrypt][k](&s->gcm, &w->gcm, dst, src, r->src.len, r->iv,
+				   aad, r->aad.len, tag, s->tag_len);
+	} else {
+		aes_gcm_init_var_iv_t init[3] = {
+			m->gcm128_init_var_iv, m->gcm192_init_var_iv, m->gcm256_init_var_iv,
+		};
+		aes_gcm_enc_dec_update_t update[2][3] = {
+			{m->gcm128_dec_update, m->gcm192_dec_update, m->gcm256_dec_update},
+			{m->gcm128_enc_update, m->gcm192_enc_update, m->gcm256_enc_update},
+		};
+		aes_gcm_enc_dec_finalize_t final[2][3] = {
+			{m->gcm128_dec_finalize, m->gcm192_dec_finalize, m->gcm256_dec_finalize},
+			{m->gcm128_enc_finalize, m->gcm192_enc_finalize, m->gcm256_enc_finalize},
+		};
+
+		init[k](&s->gcm, &w->gcm, r->iv, r->iv_len, aad, r->aad.len);
+		if (r->src.len > 0)
+			update[s->encrypt][k](&s->gcm, &w->gcm, dst, src, r->src.len);
+		final[s->encrypt][k](&s->gcm, &w->gcm, tag, s->tag_len);
+	}
+	finish(s, r, tag);
+}
+
+/* fill_job makes a job for the library's queue of jobs of all kinds. */
+static void fill_job(IMB_JOB *j, const struct vc_session *s, struct vc_request *r, uint8_t *tag)
+{
+	uint64_t len = (uint64_t)r->src.len;
+
+	j->cipher_direction = s->encrypt ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT;
+	j->chain_order = s->encrypt ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
+	j->cipher_mode = IMB_CIPHER_NULL;
+	j->hash_alg = IMB_AUTH_NULL;
+	j->key_len_in_bytes = s->key_len;
+	j->src = some(r->src.p);
+	j->dst = some(r->dst.p);
+	j->cipher_start_src_offset_in_bytes = 0;
+	j->msg_len_to_cipher_in_bytes = len;
+	j->hash_start_src_offset_in_bytes = 0;
+	j->msg_len_to_hash_in_bytes = len;
+	j->iv = r->iv;
+	j->iv_len_in_bytes = r->iv_len;
+	j->auth_tag_output = tag;
+	j->auth_tag_output_len_in_bytes = s->tag_len;
+	switch (s->kind) {
+	case VC_ECB:
+		j->cipher_mode = IMB_CIPHER_ECB;
+		j->enc_keys = s->aes.enc;
+		j->dec_keys = s->aes.dec;
+		break;
+	case VC_SHA:
+		j->hash_alg = shas[s->hash];
+		j->chain_order = IMB_ORDER_HASH_CIPHER;
+		break;
+	case VC_CMAC:
+		j->hash_alg = s->key_len == IMB_KEY_128_BYTES ? IMB_AUTH_AES_CMAC : IMB_AUTH_AES_CMAC_256;
+		j->chain_order = IMB_ORDER_HASH_CIPHER;
+		j->u.CMAC._key_expanded = s->aes.enc;
+		j->u.CMAC._skey1 = s->aes.subkey1;
+		j->u.CMAC._skey2 = s->aes.subkey2;
+		break;
+	case VC_CCM:
+		/* CCM is MAC, then encrypt. */
+		j->cipher_mode = IMB_CIPHER_CCM;
+		j->hash_alg = IMB_AUTH_AES_CCM;
+		j->chain_order = s->encrypt ? IMB_ORDER_HASH_CIPHER : IMB_ORDER_CIPHER_HASH;
+		j->enc_keys = s->aes.enc;
+		j->dec_keys = s->aes.enc;
+		j->u.CCM.aad = some(r->aad.p);
+		j->u.CCM.aad_len_in_bytes = (uint64_t)r->aad.len;
+		break;
+	case VC_CHACHA_POLY:
+		j->cipher_mode = IMB_CIPHER_CHACHA20_POLY1305;
+		j->hash_alg = IMB_AUTH_CHACHA20_POLY1305;
+		j->enc_keys = s->chacha;
+		j->dec_keys = s->chacha;
+		j->u.CHACHA20_POLY1305.aad = some(r->aad.p);
+		j->u.CHACHA20_POLY1305.aad_len_in_bytes = (uint64_t)r->aad.len;
+		j->u.CHACHA20_POLY1305.ctx = NULL;
+		break;
+	}
+}
+
+/* The request of a job and the place of its tag, in what a job has for us. */
+static void job_ended(struct vc_worker *w, uintptr_t reqs, IMB_JOB *j)
+{
+	uint32_t i = (uint32_t)(uintptr_t)j->user_data;
+	struct vc_request *r = at(reqs, w->ids[i]);
+
+	if (j->status != IMB_STATUS_COMPLETED)
+		r->status = VC_FAILED;
+	else
+		finish(*r->session, r, w->tags[i]);
+}
+
+/*
+ * run_jobs does the requests w->ids[:n] through the library's queue of jobs,
+ * which is empty before and after.
+ */
+static void run_jobs(struct vc_worker *w, uintptr_t reqs, uint32_t n)
+{
+	IMB_JOB *j;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct vc_request *r = at(reqs, w->ids[i]);
+
+		j = IMB_GET_NEXT_JOB(w->mgr);
+		fill_job(j, *r->session, r, w->tags[i]);
+		j->user_data = (void *)(uintptr_t)i;
+		r->status = VC_FAILED; /* unless it comes back */
+		for (j = IMB_SUBMIT_JOB_NOCHECK(w->mgr); j; j = IMB_GET_COMPLETED_JOB(w->mgr))
+			job_ended(w, reqs, j);
+	}
+	while ((j = IMB_FLUSH_JOB(w->mgr)))
+		job_ended(w, reqs, j);
+}
+
+/* run_long does one hash of any length. */
+static void run_long(struct vc_worker *w, const struct vc_session *s, struct vc_request *r)
+{
+	vc_hash(w->mgr, s->hash, r->src.p, (uint64_t)r->src.len, w->tags[0]);
+	finish(s, r, w->tags[0]);
+}
+
+/* run_burst does the requests w->ids[:n], all of the class of s. */
+static void run_burst(struct vc_worker *w, const struct vc_session *s, uintptr_t reqs, uint32_t n)
+{
+	switch (s->kind) {
+	case VC_CBC_ENC:
+	case VC_CBC_DEC:
+	case VC_CTR:
+		run_ciphers(w, s, reqs, n);
+		break;
+	case VC_HMAC:
+		run_hmacs(w, s, reqs, n);
+		break;
+	case VC_GCM:
+		for (uint32_t i = 0; i < n; i++) {
+			struct vc_request *r = at(reqs, w->ids[i]);
+
+			run_gcm(w, *r->session, r);
+		}
+		break;
+	default:
+		run_jobs(w, reqs, n);
+	}
+}
+
+/*
+ * run_same does requests from the front as long as all are of one class of
+ * ciphers, the case that must be fast, and returns how many.
+ */
+static uint32_t run_same(struct vc_worker *w, uintptr_t reqs, uint32_t n, int flush)
+{
+	const struct vc_session *first = session_of(w, at(reqs, 0));
+
+	if (!first || (first->kind != VC_CBC_ENC && first->kind != VC_CBC_DEC && first->kind != VC_CTR))
+		return 0;
+	if (first->kind == VC_CBC_ENC && !flush)
+		n -= n % VC_LANES;
+
+	const int ctr = first->kind == VC_CTR;
+	const uint8_t class = first->class;
+	const uint64_t max = first->max_len;
+	uint32_t done = 0;
+
+	while (done < n) {
+		uint32_t m = n - done < BURST ? n - done : BURST;
+		struct vc_request **rs = (struct vc_request **)reqs + done;
+
+		for (uint32_t i = 0; i < m; i++) {
+			if (i + PREFETCH < m) {
+				__builtin_prefetch(rs[i + PREFETCH]);
+				__builtin_prefetch((char *)rs[i + PREFETCH] + 64, 1);
+			}
+
+			struct vc_request *r = rs[i];
+			const struct vc_session *s = session_of(w, r);
+
+			if (__builtin_expect(!s || s->class != class || !fits(s, r) ||
+					     (uint64_t)r->src.len - 1 >= max ||
+					     (ctr && counter_wraps(r)), 0))
+				return done;
+			fill_cipher(&w->jobs[i], s, r);
+			r->status = VC_OK;
+		}
+		if (__builtin_expect(cipher_burst(w, first, m) != m, 0)) {
+			/* It never is, with arguments checked. */
+			for (uint32_t i = 0; i < m; i++)
+				rs[i]->status = VC_FAILED;
+		}
+		done += m;
+	}
+	return done;
+}
+
+/* sort puts a few indices in order. */
+static void sort(uint32_t *a, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++) {
+		uint32_t v = a[i], k = i;
+
+		for (; k > 0 && a[k - 1] > v; k--)
+			a[k] = a[k - 1];
+		a[k] = v;
+	}
+}
+
+uint32_t vc_worker_run(struct vc_worker *w, uintptr_t reqs, uint32_t n, int flush)
+{
+	uint32_t ndone, nleft = 0, ntouched = 0;
+
+	if (n == 0)
+		return 0;
+	ndone = run_same(w, reqs, n, flush);
+	if (ndone == n)
+		return n;
+	for (uint32_t i = 0; i < ndone; i++)
+		w->order[i] = i;
+
+	/* Put each request in the list of its class, unless it ends at once. */
+	for (uint32_t i = ndone; i < n; i++) {
+		struct vc_request *r = at(reqs, i);
+		struct vc_session *s = session_of(w, r);
+		int status = s ? check(s, r) : VC_FAILED;
+
+		if (status) {
+			r->status = (uint8_t)status;
+			w->order[ndone++] = i;
+			continue;
+		}
+		if (s->kind == VC_SHA && r->src.len > MAX_LEN16) {
+			run_long(w, s, r);
+			w->order[ndone++] = i;
+			continue;
+		}
+
+		struct list *l = &w->lists[s->class];
+
+		if (l->n++ == 0) {
+			l->head = i;
+			w->touched[ntouched++] = s->class;
+		} else {
+			w->next[l->tail] = i;
+		}
+		l->tail = i;
+	}
+
+	for (uint32_t c = 0; c < ntouched; c++) {
+		struct list *l = &w->lists[w->touched[c]];
+		struct vc_session *s = *at(reqs, l->head)->session;
+		uint32_t todo = l->n, i = l->head;
+
+		if (!flush && s->kind <= VC_LAST_LANES)
+			todo -= todo % VC_LANES;
+		for (uint32_t done = 0, m; done < todo; done += m) {
+			m = todo - done < BURST ? todo - done : BURST;
+			for (uint32_t k = 0; k < m; k++) {
+				w->ids[k] = i;
+				w->order[ndone++] = i;
+				i = w->next[i];
+			}
+			run_burst(w, s, reqs, m);
+		}
+		for (uint32_t k = todo; k < l->n; k++) {
+			w->order[n - ++nleft] = i;
+			i = w->next[i];
+		}
+		l->n = 0;
+	}
+	sort(w->order + ndone, nleft);
+	return ndone;
+}
+
+const uint32_t *vc_worker_order(struct vc_worker *w)
+{
+	return w->order;
+}
+
+struct vc_worker *vc_worker_open(uint32_t depth, uintptr_t type, int *err)
+{
+	struct vc_worker *w = NULL;
+
+	if (posix_memalign((void **)&w, 64, sizeof(*w))) {
+		*err = ENOMEM;
+		return NULL;
+	}
+	memset(w, 0, sizeof(*w));
+	w->type = type;
+	w->depth = depth;
+	w->order = calloc(depth, sizeof(*w->order));
+	w->next = calloc(depth, sizeof(*w->next));
+	w->mgr = vc_manager(err);
+	if (!w->order || !w->next || !w->mgr) {
+		if (w->mgr)
+			*err = ENOMEM;
+		vc_worker_close(w);
+		return NULL;
+	}
+	/* What is the same for all jobs of a burst of ciphers. */
+	for (uint32_t i = 0; i < BURST; i++) {
+		w->jobs[i].key_len_in_bytes = 0;
+		w->jobs[i].iv_len_in_bytes = IMB_AES_BLOCK_SIZE;
+		w->jobs[i].hash_alg = IMB_AUTH_NULL;
+		w->jobs[i].status = IMB_STATUS_COMPLETED;
+	}
+	return w;
+}
+
+void vc_worker_close(struct vc_worker *w)
+{
+	if (w->mgr)
+		vc_manager_close(w->mgr);
+	free(w->order);
+	free(w->next);
+	vc_wipe(w, sizeof(*w));
+	free(w);
+}

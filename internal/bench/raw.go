@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package bench measures engines and the device, always beside the raw engine
+// in the same process and on the same memory: on a machine that others use too
+// a rate says little, and the ratio of two that were measured in turns says
+// much.
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vcrypto/engine"
+	"vcrypto/internal/bench/rawmb"
+)
+
+// Case is what is measured.
+type Case struct {
+	Algorithm engine.Algorithm
+	Direction engine.Direction // of ciphers and AEADs
+	KeySize   int              // bytes; 0 for the algorithm's smallest
+	Keys      int              // sessions that requests take in turn; 0 for one
+	Size      int              // bytes a request
+	Depth     int              // requests in a batch
+}
+
+// Rounds says how long to measure.
+type Rounds struct {
+	Count int           // 0 for 21
+	Time  time.Duration // of each measurement in a round; 0 for 5 ms
+}
+
+// Rate is the outcome.
+type Rate struct {
+	Case
+
+	// Requests is requests a second through the engine, in the median round.
+	// Raw is the same for the raw baseline, 0 if there is none for the case;
+	// NoRaw says why. Ratio is the median of the rounds' ratios.
+	Requests, Raw, Ratio float64
+	NoRaw                error
+}
+
+// GBps converts requests a second to 10^9 bytes a second.
+func (r Rate) GBps(requests float64) float64 { return requests * float64(r.Size) / 1e9 }
+
+const (
+	defaultRounds = 21
+	defaultTime   = 5 * time.Millisecond
+)
+
+// Engine measures a worker of e on the calling goroutine's thread: batches of
+// Depth requests, each submitted, and reaped with Flush, before the next. Each
+// round measures the raw baseline and the engine.
+func Engine(ctx context.Context, e engine.Engine, c Case, r Rounds) (Rate, error) {
+	if r.Count == 0 {
+		r.Count = defaultRounds
+	}
+	if r.Time == 0 {
+		r.Time = defaultTime
+	}
+	b, err := newEngineBench(e, c)
+	if err != nil {
+		return Rate{}, fmt.Errorf("bench %s, %s, %d bytes: %w", e.Name(), c.Algorithm, c.Size, err)
+	}
+	defer b.close()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return b.measure(ctx, r)
+}
+
+// engineBench has all that a case needs.
+type engineBench struct {
+	Case
+	memory   []byte
+	sessions []engine.Session
+	worker   engine.Worker
+	requests []engine.Request
+	batch    []*engine.Request
+	done     []*engine.Request
+	raw      *rawmb.Loop
+	noRaw    error
+}
+
+func newEngineBench(e engine.Engine, c Case) (_ *engineBench, err error) {
+	if c.Depth < 1 || c.Size < 1 {
+		return nil, errors.New("depth and size are at least 1")
+	}
+	b := &engineBench{Case: c}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if c.KeySize == 0 && c.Algorithm.Kind() != engine.Hash {
+		c.KeySize = 32
+		if all := c.Algorithm.KeySizes(); all != nil {
+			c.KeySize = all[0]
+		}
+	}
+	// Two arrays, one after the other, as the raw loop has them too: so both
+	// have the same pages, and the same share of the caches.
+	n := c.Depth * c.Size
+	b.memory, err = unix.Mmap(-1, 0, 2*n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+	if err != nil {
+		return nil, fmt.Errorf("mapping %d bytes: %w", 2*n, err)
+	}
+	src, dst := b.memory[:n:n], b.memory[n:]
+	rand.Read(src) // never fails
+
+	tag := 0
+	if c.Algorithm.Kind() == engine.AEAD {
+		tag = engine.MaxTag
+	}
+	var keys [][]byte
+	for range max(c.Keys, 1) {
+		key := make([]byte, c.KeySize)
+		rand.Read(key)
+		s, err := e.NewSession(engine.Params{Algorithm: c.Algorithm, Direction: c.Direction, Key: key, TagSize: tag})
+		if err != nil {
+			return nil, err
+		}
+		b.sessions = append(b.sessions, s)
+		keys = append(keys, key)
+	}
+	if b.worker, err = e.NewWorker(engine.WorkerConfig{Depth: c.Depth, Wake: func() {}}); err != nil {
+		return nil, err
+	}
+	b.requests = make([]engine.Request, c.Depth)
+	b.done = make([]*engine.Request, c.Depth)
+	for i := range b.requests {
+		r := &b.requests[i]
+		*r = engine.Request{
+			Session: b.sessions[i%len(b.sessions)],
+			Src:     src[i*c.Size : (i+1)*c.Size],
+			Dst:     dst[i*c.Size : (i+1)*c.Size],
+			IVLen:   uint8(c.Algorithm.IVSize()),
+			TagLen:  uint8(tag),
+		}
+		if n := c.Algorithm.ResultSize(); n > 0 {
+			r.Dst = make([]byte, n)
+		}
+		r.IV[0] = byte(i)
+		b.batch = append(b.batch, r)
+	}
+	b.raw, b.noRaw = rawmb.New(rawmb.Config{
+		Algorithm: c.Algorithm, Direction: c.Direction, Depth: c.Depth, Size: c.Size,
+		Src: src, Dst: dst, Keys: keys, TagSize: tag,
+	})
+	return b, nil
+}
+
+func (b *engineBench) close() {
+	if b.raw != nil {
+		b.raw.Close()
+	}
+	if b.worker != nil {
+		b.worker.Close()
+	}
+	for _, s := range b.sessions {
+		s.Close()
+	}
+	if b.memory != nil {
+		unix.Munmap(b.memory)
+	}
+}
+
+// measure takes turns.
+func (b *engineBench) measure(ctx context.Context, r Rounds) (Rate, error) {
+	out := Rate{Case: b.Case, NoRaw: b.noRaw}
+	ours := func(n int) (time.Duration, error) { return b.run(n) }
+	raws := func(n int) (time.Duration, error) { return b.raw.Run(n) }
+
+	n, err := batches(ours, r.Time)
+	if err != nil {
+		return out, err
+	}
+	rawN := 0
+	if b.raw != nil {
+		if rawN, err = batches(raws, r.Time); err != nil {
+			return out, err
+		}
+	}
+	var rates, rawRates, ratios []float64
+	for range r.Count {
+		if err := ctx.Err(); err != nil {
+			return out, err
+		}
+		took, err := ours(n)
+		if err != nil {
+			return out, err
+		}
+		rate := float64(n*b.Depth) / took.Seconds()
+		rates = append(rates, rate)
+		if b.raw == nil {
+			continue
+		}
+		took, err = raws(rawN)
+		if err != nil {
+			return out, err
+		}
+		rawRate := float64(rawN*b.Depth) / took.Seconds()
+		rawRates = append(rawRates, rawRate)
+		ratios = append(ratios, rate/rawRate)
+	}
+	out.Requests = median(rates)
+	if b.raw != nil {
+		out.Raw, out.Ratio = median(rawRates), median(ratios)
+	}
+	return out, nil
+}
+
+// batches finds how many batches run takes about so long for. It also warms up.
+func batches(run func(int) (time.Duration, error), want time.Duration) (int, error) {
+	for n := 1; ; n *= 2 {
+		took, err := run(n)
+		if err != nil {
+			return 0, err
+		}
+		if took >= want/4 {
+			return max(1, int(float64(n)*want.Seconds()/took.Seconds())), nil
+		}
+	}
+}
+
+// run does n batches.
+func (b *engineBench) run(n int) (time.Duration, error) {
+	start := time.Now()
+	for range n {
+		todo := b.batch
+		for held := 0; len(todo) > 0 || held > 0; {
+			k := b.worker.Submit(todo)
+			todo = todo[k:]
+			held += k
+			held -= b.worker.Reap(b.done, engine.Flush)
+		}
+	}
+	took := time.Since(start)
+	want := engine.OK
+	for _, r := range b.batch {
+		if r.Status != want && (r.Status != engine.BadTag || b.Direction != engine.Decrypt) {
+			return 0, fmt.Errorf("a request ended with status %d", r.Status)
+		}
+	}
+	return took, nil
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
