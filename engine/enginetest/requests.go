@@ -140,7 +140,7 @@ func testBig(t *testing.T, e engine.Engine) {
 		r := newRand(5)
 		s := newSession(t, e, p)
 		w := newWorker(t, e, 4)
-		for _, n := range []int{64 << 10, 1<<20 - 16, 1<<20 + 16, 3<<20 + 48} {
+		for _, n := range []int{64 << 10, 64<<10 + 16, 256<<10 - 16, 1<<20 + 48} {
 			for _, inPlace := range []bool{false, true} {
 				j := newJob(t, r, s, p, n)
 				j.inPlace = inPlace
