@@ -16,6 +16,7 @@ import (
 
 	_ "vcrypto/engine/devcrypto"
 	_ "vcrypto/engine/gocrypto"
+	"vcrypto/internal/vm"
 )
 
 func main() {
@@ -26,19 +27,24 @@ func main() {
 		return
 	}
 	stop()
-	var exit exitCode
-	if errors.As(err, &exit) {
-		os.Exit(int(exit))
+	// A command in a guest has said its own errors; its exit code is ours.
+	var guest *vm.ExitError
+	if errors.As(err, &guest) {
+		os.Exit(guestExitCode(guest))
 	}
 	fmt.Fprintln(os.Stderr, "vcrypto:", err)
 	os.Exit(1)
 }
 
-// exitCode is the error of a command that ran something else which said its
-// own errors: a command in a guest, another process.
-type exitCode int
+// signalled is what a shell adds to a signal's number.
+const signalled = 128
 
-func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+func guestExitCode(e *vm.ExitError) int {
+	if e.Signal != 0 {
+		return signalled + int(e.Signal)
+	}
+	return e.Code
+}
 
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
