@@ -4,6 +4,7 @@ package vhostuser
 
 import (
 	"bytes"
+	"sync"
 	"testing"
 
 	"vcrypto/virtio"
@@ -30,7 +31,9 @@ const (
 // sessions is an extension for tests: one that takes over two requests, and
 // with its protocol feature the control of the device.
 type sessions struct {
-	queues  int
+	queues int
+
+	mu      sync.Mutex
 	created [][]byte
 	closed  []uint64
 }
@@ -41,6 +44,8 @@ func (s *sessions) FrontEndControls(acked uint64) bool {
 }
 func (s *sessions) DataQueues() int { return s.queues }
 func (s *sessions) Handle(r ExtensionRequest) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch r.Request {
 	case reqCreateSession:
 		if len(r.Payload) != sizeSession {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,9 +45,12 @@ type Factory func() (in *virtio.Instance, ext Extension, err error)
 // Listener is a socket on which front-ends connect, or one that is connected.
 type Listener struct {
 	ul   *net.UnixListener // nil if connected
-	conn *net.UnixConn     // nil if listening
-	path string            // of the socket that is removed at the end, or ""
+	path string            // of a socket that was made here, or ""
 	made unix.Stat_t       // what path was when it was made
+
+	mu     sync.Mutex
+	conn   *net.UnixConn // nil if listening, or when served
+	closed bool
 }
 
 // Listen makes a socket that only its owner may connect to. It takes over one
@@ -216,13 +220,15 @@ func (l *Listener) Serve(ctx context.Context, factory Factory, o Options) error 
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if l.conn != nil {
+	if l.ul == nil {
+		l.mu.Lock()
 		conn := l.conn
 		l.conn = nil
+		l.mu.Unlock()
+		if conn == nil {
+			return net.ErrClosed
+		}
 		return serveNew(ctx, conn, factory, o)
-	}
-	if l.ul == nil {
-		return net.ErrClosed
 	}
 	stop := context.AfterFunc(ctx, func() { l.ul.SetDeadline(time.Unix(0, 0)) })
 	defer stop()
@@ -265,12 +271,17 @@ func serveNew(ctx context.Context, conn *net.UnixConn, factory Factory, o Option
 }
 
 // Close stops listening and removes the socket if it was made here and is
-// still the same.
+// still the same. A connection that is served goes on.
 func (l *Listener) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
 	var err error
 	if l.ul != nil {
 		err = l.ul.Close()
-		l.ul = nil
 	}
 	if l.conn != nil {
 		err = l.conn.Close()
@@ -280,6 +291,5 @@ func (l *Listener) Close() error {
 	if l.path != "" && unix.Lstat(l.path, &st) == nil && st.Dev == l.made.Dev && st.Ino == l.made.Ino {
 		err = errors.Join(err, os.Remove(l.path))
 	}
-	l.path = ""
 	return err
 }
