@@ -14,7 +14,7 @@ import (
 // Put writes a file of the guest, from r to its end. The folder must exist; what
 // the file held before is gone. It also writes to files of /sys and /proc.
 func (v *VM) Put(ctx context.Context, path string, r io.Reader, mode fs.FileMode) error {
-	c := v.Command(ctx, "sh", "-c", `cat > "$1" && { [ ! -f "$1" ] || chmod "$2" "$1"; }`,
+	c := v.Command(ctx, "sh", "-c", `cat > "$1" && case $1 in /proc/*|/sys/*) ;; *) chmod "$2" "$1"; esac`,
 		"put", path, fmt.Sprintf("%04o", mode.Perm()))
 	c.Stdin = r
 	var said bytes.Buffer

@@ -102,7 +102,7 @@ func (im *image) add(f File) error {
 	}
 	host, err := filepath.EvalSymlinks(f.Host)
 	if err != nil {
-		return fmt.Errorf("a file to add to the guest: %w", err)
+		return fmt.Errorf("adding %s to the guest: %w", f.Host, err)
 	}
 	guest := f.Guest
 	if guest == "" {
@@ -112,7 +112,7 @@ func (im *image) add(f File) error {
 	}
 	return filepath.WalkDir(host, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return fmt.Errorf("a file to add to the guest: %w", err)
+			return fmt.Errorf("adding %s to the guest: %w", f.Host, err)
 		}
 		rel, err := filepath.Rel(host, p)
 		if err != nil {

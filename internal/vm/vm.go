@@ -40,8 +40,9 @@ type VM struct {
 	lastID atomic.Uint64
 	closed atomic.Bool
 
-	mu      sync.Mutex
-	session *yamux.Session // nil while the guest is being reset
+	mu        sync.Mutex
+	session   *yamux.Session // nil while the guest is being reset
+	resetting bool
 }
 
 const (
@@ -218,7 +219,9 @@ func launch(ctx context.Context, c Config, dir string, accels []string) (*VM, er
 		}
 	}
 	if err != nil {
-		err = v.explain(fmt.Errorf("starting QEMU: %w", err))
+		if err = fmt.Errorf("starting QEMU: %w", err); ctx.Err() == nil {
+			err = v.explain(err)
+		}
 		v.closed.Store(true)
 		v.kill()
 		return nil, err
@@ -247,6 +250,9 @@ func (v *VM) dial(ctx context.Context, name string) (net.Conn, error) {
 func (v *VM) waitReady(ctx context.Context) error {
 	conn, err := v.dial(ctx, agentSocket)
 	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
 		return v.explain(err)
 	}
 	session, err := yamux.Client(conn, proto.Config())
@@ -324,6 +330,12 @@ func (v *VM) watchPanic() {
 func (v *VM) explain(err error) error {
 	if v.closed.Load() {
 		return fmt.Errorf("%w: the VM was closed", err)
+	}
+	v.mu.Lock()
+	resetting := v.resetting
+	v.mu.Unlock()
+	if resetting {
+		return fmt.Errorf("%w: the guest was reset", err)
 	}
 	select {
 	case <-v.done:
@@ -420,7 +432,13 @@ func (v *VM) Reset(ctx context.Context) error {
 	v.mu.Lock()
 	old := v.session
 	v.session = nil
+	v.resetting = true
 	v.mu.Unlock()
+	defer func() {
+		v.mu.Lock()
+		v.resetting = false
+		v.mu.Unlock()
+	}()
 	if old != nil {
 		old.Close()
 	}
@@ -439,13 +457,11 @@ func (v *VM) Reset(ctx context.Context) error {
 	if _, err := v.WaitEvent(ctx, since, func(e Event) bool { return e.Name == "RESET" }); err != nil {
 		return err
 	}
-	if err := onReboot("shutdown"); err != nil {
-		return err
-	}
+	// The firmware may reset once more, so this stays allowed until it is up.
 	if err := v.waitReady(ctx); err != nil {
 		return fmt.Errorf("booting the guest again: %w", err)
 	}
-	return nil
+	return onReboot("shutdown")
 }
 
 // Poweroff shuts the guest down and waits for QEMU to end.

@@ -123,6 +123,10 @@ func start(e *proto.Exec, streams [3]*yamux.Stream) (*exec.Cmd, *stdio, error) {
 	if cmd.Dir == "" {
 		cmd.Dir = "/root"
 	}
+	// Otherwise the program would be what is said to be missing.
+	if _, err := os.Stat(cmd.Dir); err != nil {
+		return nil, nil, fmt.Errorf("the working folder: %w", err)
+	}
 	cmd.Env = os.Environ()
 	if e.TTY != nil && e.TTY.Term != "" {
 		cmd.Env = append(cmd.Env, "TERM="+e.TTY.Term)

@@ -63,10 +63,12 @@ func loadModule(m proto.Module) error {
 		switch {
 		case errors.Is(err, unix.ENOEXEC):
 			why = " (built for another kernel?)"
+		case errors.Is(err, unix.EKEYREJECTED):
+			why = " (it was changed after it was signed)"
 		case errors.Is(err, unix.ENOENT):
 			why = " (it uses symbols of a module that is not loaded)"
 		}
-		return fmt.Errorf("loading kernel module %s %s: %w%s; the kernel log says more", m.Path, m.Params, err, why)
+		return fmt.Errorf("loading kernel module %s: %w%s; the kernel log says more", strings.TrimSpace(m.Path+" "+m.Params), err, why)
 	}
 	return nil
 }
