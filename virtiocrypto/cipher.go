@@ -23,7 +23,7 @@ func (w *dataWorker) parseCipher(r *request, s *session, op uint32, hdr *[dataSi
 	switch {
 	case srcLen != dstLen, // a cipher's output is as long as its input
 		uint64(srcLen) > uint64(w.d.maxSize),
-		int(srcLen)%s.algorithm.BlockSize() != 0,
+		srcLen&s.partBlock != 0,
 		r.chain.ReadLen < dataSize+uint64(ivLen)+uint64(srcLen),
 		r.chain.WriteLen < uint64(dstLen)+statusSize:
 		return StatusErr
@@ -37,10 +37,20 @@ func (w *dataWorker) parseCipher(r *request, s *session, op uint32, hdr *[dataSi
 // takeIV copies the IV. A cipher without one lets drivers send one all the
 // same, as some do for ECB: it is passed over.
 func (w *dataWorker) takeIV(r *request, s *session, ivLen uint32, in *virtq.Cursor) bool {
-	want := s.algorithm.IVSize()
-	r.IVLen = uint8(want)
-	if want == 0 {
+	r.IVLen = s.ivSize
+	want := int(s.ivSize)
+	switch {
+	case want == 0:
 		return in.Skip(int(ivLen))
+	case int(ivLen) != want:
+		return false
 	}
-	return int(ivLen) == want && in.Read(r.IV[:want]) == want
+	if b := in.Bytes(want); len(b) == engine.MaxIV { // in one piece, as most are
+		r.IV = [engine.MaxIV]byte(b)
+		return true
+	} else if b != nil {
+		copy(r.IV[:], b)
+		return true
+	}
+	return in.Read(r.IV[:want]) == want
 }

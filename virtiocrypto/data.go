@@ -26,7 +26,8 @@ type dataWorker struct {
 	ready []*engine.Request
 	done  []*engine.Request
 
-	held    []heldSession // by slot
+	hdr     [dataSize]byte // the copy of the header that is being parsed
+	held    []heldSession  // by slot
 	scratch scratch
 	tally   tally
 }
@@ -175,9 +176,11 @@ func (w *dataWorker) parse(r *request) Status {
 	last := c.Writable[len(c.Writable)-1]
 	r.status = last[len(last)-statusSize:]
 
-	var hdr [dataSize]byte
 	in := virtq.NewCursor(c.Readable)
-	if in.Read(hdr[:]) != len(hdr) {
+	hdr := &w.hdr
+	if b := in.Bytes(dataSize); b != nil { // in one piece, as most are
+		*hdr = [dataSize]byte(b)
+	} else if in.Read(hdr[:]) != len(hdr) {
 		return StatusErr
 	}
 	op := le.Uint32(hdr[dataOpcode:])
@@ -191,7 +194,7 @@ func (w *dataWorker) parse(r *request) Status {
 		return StatusInvSess
 	}
 	r.Session = s.engine
-	return w.parseCipher(r, s, op, &hdr, in)
+	return w.parseCipher(r, s, op, hdr, in)
 }
 
 // acquire finds the session of a request and holds it until release.

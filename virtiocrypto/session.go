@@ -29,9 +29,12 @@ var (
 // session is an open session of the device.
 type session struct {
 	id        uint64
-	algorithm engine.Algorithm
 	direction engine.Direction
 	engine    engine.Session
+
+	// What each request is checked against, in the form that is quickest.
+	ivSize    uint8  // bytes
+	partBlock uint32 // the bits of a length that are 0 in whole blocks
 
 	dead atomic.Bool
 	// refs counts the table's own reference and one for each worker that has
@@ -184,7 +187,12 @@ func (d *Device) CreateSession(p CipherParams) (id uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	s := &session{algorithm: algorithm, direction: direction, engine: es}
+	s := &session{
+		direction: direction,
+		engine:    es,
+		ivSize:    uint8(algorithm.IVSize()),
+		partBlock: uint32(algorithm.BlockSize() - 1), // block sizes are powers of two
+	}
 	if err := d.sessions.add(s); err != nil {
 		es.Close()
 		return 0, err
