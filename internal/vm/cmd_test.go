@@ -177,17 +177,17 @@ func testUnwantedInput(t *testing.T, v *VM) {
 
 func testCancel(t *testing.T, v *VM) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	c := v.Command(ctx, "sh", "-c", "sleep 12345 & sleep 12345; echo never")
+	c := v.Command(ctx, "sh", "-c", "sleep 1000 & sleep 1000; echo never")
 	var out bytes.Buffer
 	c.Stdout = &out
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// sleeping succeeds once there are as many of the sleeps as it says.
-	sleeping := func(want string) error {
-		return v.Command(t.Context(), "sh", "-c", "for i in $(seq 100); do [ $(pgrep -f '^sleep 1234[5]' | wc -l) = $1 ] && exit; sleep 0.1; done; exit 1", "sh", want).Run()
+	// count succeeds once there are as many processes of the group as it says.
+	count := func(want int) error {
+		return v.Command(t.Context(), "sh", "-c", fmt.Sprintf("for i in $(seq 100); do n=$(cat /proc/[0-9]*/stat 2>/dev/null | awk '$5 == %d' | wc -l); [ $n = %d ] && exit; sleep 0.1; done; exit 1", c.Pid, want)).Run()
 	}
-	if err := sleeping("2"); err != nil {
+	if err := count(3); err != nil {
 		t.Fatal(err)
 	}
 	why := errors.New("enough of it")
@@ -195,7 +195,7 @@ func testCancel(t *testing.T, v *VM) {
 	if err := c.Wait(); !errors.Is(err, why) || out.Len() > 0 {
 		t.Errorf("%q, %v", &out, err)
 	}
-	if err := sleeping("0"); err != nil {
+	if err := count(0); err != nil {
 		t.Errorf("the command, or what it started, is still there: %v", err)
 	}
 	if err := v.Command(ctx, "true").Start(); !errors.Is(err, why) {
