@@ -8,8 +8,9 @@ import (
 )
 
 // place gives a request its source and destination of n bytes each: guest
-// memory itself where both are contiguous and do not overlap by halves, else
-// scratch memory that the source is copied to and the result copied from.
+// memory itself where both are contiguous and do not overlap by halves. Else
+// the result is made in scratch memory and copied from there; a source that is
+// not contiguous is copied there first.
 func (w *dataWorker) place(r *request, src, dst virtq.Cursor, n int) Status {
 	if n == 0 {
 		r.Src, r.Dst = nil, nil
@@ -22,8 +23,11 @@ func (w *dataWorker) place(r *request, src, dst virtq.Cursor, n int) Status {
 		return StatusOK
 	}
 	buf := w.take(n)
-	from.Read(buf)
-	r.Src, r.Dst = buf, buf
+	if s == nil {
+		from.Read(buf)
+		s = buf
+	}
+	r.Src, r.Dst = s, buf
 	r.scratch, r.dst = n, to
 	return StatusOK
 }
@@ -53,24 +57,35 @@ type scratch struct {
 	mem  []byte
 	used int
 	out  int // bytes not given back
+
+	// short: there was no room for a request since it last grew.
+	short bool
 }
 
 // take returns n bytes, or nil if there is no room until some are given back.
 func (s *scratch) take(n, largest int) []byte {
-	if n > len(s.mem)-s.used {
-		if s.out > 0 {
-			return nil
-		}
-		// Grow while nobody looks. An n up to the largest always fits.
-		size := max(2*len(s.mem), n, scratchFirst)
-		s.erase()
-		s.mem = make([]byte, min(size, scratchHuge*largest))
-		s.used = 0
+	if n > len(s.mem)-s.used && s.out > 0 {
+		s.short = true
+		return nil
+	}
+	if s.out == 0 && (s.short || n > len(s.mem)) {
+		s.grow(n, largest)
 	}
 	b := s.mem[s.used : s.used+n : s.used+n]
 	s.used += n
 	s.out += n
 	return b
+}
+
+// grow makes room for n bytes, up to the largest, and for more than before if
+// it can. Nobody uses the old memory.
+func (s *scratch) grow(n, largest int) {
+	s.short = false
+	size := min(max(2*len(s.mem), n, scratchFirst), scratchHuge*largest)
+	if size > len(s.mem) {
+		s.erase()
+		s.mem = make([]byte, size)
+	}
 }
 
 // give takes n bytes back.
