@@ -24,14 +24,17 @@ func Map(f *os.File, offset, size uint64) (Region, error) {
 	// which st_blksize tells.
 	page := uint64(max(int64(st.Blksize), int64(os.Getpagesize())))
 	lead := offset % page
-	data, err := unix.Mmap(int(f.Fd()), int64(offset-lead), int(size+lead), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	// So does munmap want the length of those, which would fail otherwise.
+	// What is mapped beyond the announced size is never touched.
+	length := (lead + size + page - 1) / page * page
+	data, err := unix.Mmap(int(f.Fd()), int64(offset-lead), int(length), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return Region{}, fmt.Errorf("map guest memory of %d bytes: %w", size, os.NewSyscallError("mmap", err))
 	}
 	// A guest's memory does not belong in this process's core dumps.
 	_ = unix.Madvise(data, unix.MADV_DONTDUMP)
 	return Region{
-		Data:  data[lead:],
+		Data:  data[lead : lead+size : lead+size],
 		Unmap: func() error { return unix.Munmap(data) },
 	}, nil
 }
