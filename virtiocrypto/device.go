@@ -135,6 +135,12 @@ var cipherAlgos = map[engine.Algorithm]CipherAlgo{
 	engine.AESCTR: CipherAESCTR,
 }
 
+// CipherNumber returns the wire's number of a cipher, if it has one.
+func CipherNumber(a engine.Algorithm) (CipherAlgo, bool) {
+	n, ok := cipherAlgos[a]
+	return n, ok
+}
+
 // ID returns virtio.IDCrypto.
 func (d *Device) ID() virtio.DeviceID { return virtio.IDCrypto }
 
