@@ -87,6 +87,10 @@ func printEngine(out io.Writer, r engineReport) {
 		for i, n := range a.KeySizes {
 			bits[i] = fmt.Sprint(8 * n)
 		}
-		fmt.Fprintf(out, "  %-10s keys of %s bits\n", a.Name, strings.Join(bits, ", "))
+		keys := ""
+		if len(bits) > 0 {
+			keys = "keys of " + strings.Join(bits, ", ") + " bits"
+		}
+		fmt.Fprintf(out, "  %-18s %s\n", a.Name, keys)
 	}
 }

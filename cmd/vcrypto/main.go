@@ -16,6 +16,7 @@ import (
 
 	_ "vcrypto/engine/devcrypto"
 	_ "vcrypto/engine/gocrypto"
+	_ "vcrypto/engine/ipsecmb"
 	"vcrypto/internal/vm"
 )
 
@@ -59,6 +60,7 @@ does the cryptography on the host. Programs in the VM reach it through
 	root.AddCommand(
 		newServeCommand(),
 		newAttachCommand(),
+		newBenchCommand(),
 		newEnginesCommand(),
 		newTestCommand(),
 		newVMCommand(),

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vcrypto/engine"
+	"vcrypto/internal/bench"
+)
+
+// benchOptions are the flags of vcrypto bench.
+type benchOptions struct {
+	engine, algorithm, operation string
+	sizes, depths                []string
+	queues, keyBits, keys        int
+	rounds                       int
+	time                         time.Duration
+	asleep, json                 bool
+}
+
+// benchLine is a line of vcrypto bench --json. Fields that do not apply to
+// `bench engine` are 0 there.
+type benchLine struct {
+	What       string  `json:"bench"`
+	Engine     string  `json:"engine"`
+	Algorithm  string  `json:"alg"`
+	Operation  string  `json:"op"`
+	Size       int     `json:"size"`
+	Depth      int     `json:"depth"`
+	Queues     int     `json:"queues"`
+	Requests   float64 `json:"rps"`
+	GBps       float64 `json:"gbps"`
+	RawGBps    float64 `json:"raw_gbps"`
+	Ratio      float64 `json:"ratio"`
+	Raw        string  `json:"raw"`
+	P50        float64 `json:"p50_us"`
+	P99        float64 `json:"p99_us"`
+	P999       float64 `json:"p999_us"`
+	Kicks      float64 `json:"kicks_per_req"`
+	Interrupts float64 `json:"interrupts_per_req"`
+	CPU        float64 `json:"cpu_ns_per_req"`
+	Memory     float64 `json:"private_mib"`
+	Errors     uint64  `json:"errors"`
+}
+
+func newBenchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure the raw engine, or the whole host path",
+	}
+	cmd.AddCommand(
+		newBenchSubcommand("engine", "Measure an engine through its Go interface, beside a plain C loop over its library",
+			`engine submits batches of --depth requests to a worker of the engine and reaps
+them, in turns with a plain C loop over the same library where there is one. The
+ratio of the two is what the Go interface leaves of the engine's speed.`, benchEngine),
+		newBenchSubcommand("device", "Measure the whole host path: socket, shared memory, rings, engine",
+			`device starts "vcrypto serve" in another process and is its front-end and driver:
+it shares memory, sets up rings and keeps --depth requests in flight on each
+queue, in turns with the raw engine. The first and the last thousand requests of
+each queue are compared with a second implementation.`, benchDevice),
+	)
+	return cmd
+}
+
+type benchFunc func(context.Context, benchOptions, bench.Case) (benchLine, error)
+
+func newBenchSubcommand(name, short, long string, run benchFunc) *cobra.Command {
+	var o benchOptions
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Long:  long,
+		Example: fmt.Sprintf(`  vcrypto bench %[1]s --engine auto --alg aes-cbc --size 64,1024,16384
+  vcrypto bench %[1]s --alg aes-ctr --depth 1,16,256 --json`, name),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runBench(cmd, o, run) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.engine, "engine", engine.Auto, "the engine (vcrypto engines lists them)")
+	f.StringVar(&o.algorithm, "alg", "aes-cbc", "the algorithm (vcrypto engines lists them)")
+	f.StringVar(&o.operation, "op", "encrypt", "encrypt or decrypt")
+	f.StringSliceVar(&o.sizes, "size", []string{"64", "256", "1024", "2048", "4096", "16384"}, "bytes a request")
+	f.StringSliceVar(&o.depths, "depth", []string{"256"}, "requests in flight on each queue")
+	f.IntVar(&o.keyBits, "key-bits", 0, "length of the key (default: the algorithm's shortest)")
+	f.IntVar(&o.keys, "keys", 1, "sessions that the requests take in turn")
+	f.IntVar(&o.rounds, "rounds", 0, "how often to take turns with the raw engine (default: enough)")
+	f.DurationVar(&o.time, "time", 0, "how long a turn is (default: short enough to be fair on a busy machine)")
+	if name == "device" {
+		f.IntVar(&o.queues, "queues", 1, "data queues")
+		f.BoolVar(&o.asleep, "asleep", false, "let both sides sleep between requests instead of polling")
+	}
+	f.BoolVar(&o.json, "json", false, "print a JSON object a line")
+	return cmd
+}
+
+func runBench(cmd *cobra.Command, o benchOptions, run benchFunc) error {
+	a, err := engine.ParseAlgorithm(o.algorithm)
+	if err != nil {
+		return err
+	}
+	c := bench.Case{Algorithm: a, KeySize: o.keyBits / 8, Keys: o.keys}
+	switch a.Kind() {
+	case engine.Cipher, engine.AEAD:
+		switch o.operation {
+		case "encrypt":
+			c.Direction = engine.Encrypt
+		case "decrypt":
+			c.Direction = engine.Decrypt
+		default:
+			return fmt.Errorf("--op %q: there are encrypt and decrypt", o.operation)
+		}
+	}
+	sizes, err := numbers("--size", o.sizes)
+	if err != nil {
+		return err
+	}
+	depths, err := numbers("--depth", o.depths)
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	if !o.json {
+		fmt.Fprintf(out, "%8s %6s %12s %9s %9s %7s  %s\n", "bytes", "depth", "requests/s", "GB/s", "raw GB/s", "ratio", "latency, signals, CPU")
+	}
+	for _, c.Depth = range depths {
+		for _, c.Size = range sizes {
+			line, err := run(cmd.Context(), o, c)
+			if err != nil {
+				return err
+			}
+			if err := line.print(out, o.json); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func numbers(flag string, values []string) ([]int, error) {
+	var out []int
+	for _, v := range values {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%s %s: not a number from 1 on", flag, v)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+func (l benchLine) print(out io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(l)
+	}
+	detail := "raw: " + l.Raw
+	if l.What == "device" {
+		detail = fmt.Sprintf("p50 %.1f, p99 %.1f, p99.9 %.1f µs; %.3f kicks, %.3f interrupts, %.0f ns CPU a request; %.0f MiB",
+			l.P50, l.P99, l.P999, l.Kicks, l.Interrupts, l.CPU, l.Memory)
+	}
+	_, err := fmt.Fprintf(out, "%8d %6d %12.0f %9.3f %9.3f %6.1f%%  %s\n", l.Size, l.Depth, l.Requests, l.GBps, l.RawGBps, 100*l.Ratio, detail)
+	return err
+}
+
+func (o benchOptions) line(what string, c bench.Case) benchLine {
+	return benchLine{What: what, Engine: o.engine, Algorithm: c.Algorithm.String(), Operation: o.operation, Size: c.Size, Depth: c.Depth, Queues: o.queues}
+}
+
+func benchEngine(ctx context.Context, o benchOptions, c bench.Case) (benchLine, error) {
+	e, err := engine.Open(o.engine, engine.Options{})
+	if err != nil {
+		return benchLine{}, err
+	}
+	defer e.Close()
+	r, err := bench.Engine(ctx, e, c, bench.Rounds{Count: o.rounds, Time: o.time})
+	if err != nil {
+		return benchLine{}, err
+	}
+	l := o.line("engine", c)
+	l.Requests, l.GBps = r.Requests, r.GBps(r.Requests)
+	l.RawGBps, l.Ratio, l.Raw = r.GBps(r.Raw), r.Ratio, "C loop over libipsec-mb"
+	if r.NoRaw != nil {
+		l.Raw = "none: " + r.NoRaw.Error()
+	}
+	return l, nil
+}
+
+func benchDevice(ctx context.Context, o benchOptions, c bench.Case) (benchLine, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return benchLine{}, err
+	}
+	r, err := bench.Device(ctx, self, bench.DeviceCase{
+		Case: c, Engine: o.engine, Queues: o.queues, Asleep: o.asleep,
+	}, bench.Rounds{Count: o.rounds, Time: o.time})
+	if err != nil {
+		return benchLine{}, err
+	}
+	l := o.line("device", c)
+	l.Requests, l.GBps = r.Requests, r.GBps(r.Requests)
+	l.RawGBps, l.Ratio, l.Raw = r.GBps(r.Raw), r.Ratio, r.RawIs
+	l.P50, l.P99, l.P999 = micros(r.P50), micros(r.P99), micros(r.P999)
+	l.Kicks, l.Interrupts, l.CPU, l.Errors = r.Kicks, r.Interrupts, float64(r.CPU.Nanoseconds()), r.Errors
+	l.Memory = float64(r.PrivateMemory) / (1 << 20)
+	return l, nil
+}
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }

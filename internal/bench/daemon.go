@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// daemon is a vcrypto serve in a process of its own.
+type daemon struct {
+	cmd    *exec.Cmd
+	dir    string
+	socket string
+	log    strings.Builder
+	logged chan struct{} // closed when log is complete
+}
+
+// servingMessage is what the daemon logs when its socket is there.
+const servingMessage = "msg=serving"
+
+// startDaemon starts `PROGRAM serve` and waits until it listens.
+func startDaemon(ctx context.Context, program string, args ...string) (*daemon, error) {
+	dir, err := os.MkdirTemp("", "vcrypto-bench-")
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{dir: dir, socket: filepath.Join(dir, "s"), logged: make(chan struct{})}
+	d.cmd = exec.Command(program, append([]string{"serve", "--socket-path", d.socket}, args...)...)
+	// It must not outlive us, whatever becomes of us.
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	stderr, err := d.cmd.StderrPipe()
+	if err == nil {
+		err = d.cmd.Start()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting the daemon: %w", err), os.RemoveAll(dir))
+	}
+	serving := make(chan struct{})
+	go d.readLog(stderr, serving)
+	select {
+	case <-serving:
+		return d, nil
+	case <-d.logged:
+		err = errors.New("it ended")
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	d.cmd.Process.Kill()
+	<-d.logged
+	d.cmd.Wait()
+	os.RemoveAll(dir)
+	return nil, fmt.Errorf("starting the daemon: %w: %s", err, strings.TrimSpace(d.log.String()))
+}
+
+func (d *daemon) readLog(r io.Reader, serving chan<- struct{}) {
+	defer close(d.logged)
+	for s := bufio.NewScanner(r); s.Scan(); {
+		if strings.Contains(s.Text(), servingMessage) && serving != nil {
+			close(serving)
+			serving = nil
+		}
+		d.log.WriteString(s.Text() + "\n")
+	}
+}
+
+// close ends the daemon.
+func (d *daemon) close() error {
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	<-d.logged
+	err := d.cmd.Wait()
+	if err != nil {
+		err = fmt.Errorf("the daemon: %w: %s", err, strings.TrimSpace(d.log.String()))
+	}
+	return errors.Join(err, os.RemoveAll(d.dir))
+}
+
+// cpuTime is the CPU time the daemon has used, all threads together.
+func (d *daemon) cpuTime() (time.Duration, error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", d.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	var sum time.Duration
+	for _, path := range tasks {
+		b, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			continue // a thread that ended meanwhile
+		}
+		if err != nil {
+			return 0, err
+		}
+		// Nanoseconds on a CPU come first; Documentation/scheduler/sched-stats.
+		first, _, _ := strings.Cut(string(b), " ")
+		ns, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", path, err)
+		}
+		sum += time.Duration(ns)
+	}
+	return sum, nil
+}
+
+// privateMemory is the daemon's private memory in bytes, without what it
+// shares with guests.
+func (d *daemon) privateMemory() (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", d.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	var kib int64
+	for line := range strings.Lines(string(b)) {
+		fields := strings.Fields(line)
+		if len(fields) == 3 && (fields[0] == "Private_Clean:" || fields[0] == "Private_Dirty:") {
+			n, err := strconv.ParseInt(fields[1], 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("smaps_rollup: %w", err)
+			}
+			kib += n
+		}
+	}
+	return kib << 10, nil
+}

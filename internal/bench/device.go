@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vcrypto/engine"
+	"vcrypto/internal/bench/rawmb"
+	"vcrypto/vhostuser"
+	"vcrypto/virtio"
+	"vcrypto/virtio/virtqdrv"
+	"vcrypto/virtiocrypto"
+	"vcrypto/virtiocrypto/cryptodrv"
+)
+
+// DeviceCase is what is measured of the whole host path: a daemon in another
+// process, reached through its socket, with shared memory and rings.
+type DeviceCase struct {
+	Case
+	Engine string // of the daemon
+	Queues int    // data queues, each with Depth requests in flight
+
+	// Asleep: daemon and driver sleep between requests, each woken by the
+	// other. Otherwise both look at the ring all the time.
+	Asleep bool
+}
+
+// DeviceRate is the outcome.
+type DeviceRate struct {
+	DeviceCase
+
+	// Requests is requests a second of all queues together; Raw is what the
+	// raw engine does in one thread, in turns with the device; Ratio is the
+	// median of the rounds' ratios. RawIs says what raw is.
+	Requests, Raw, Ratio float64
+	RawIs                string
+
+	P50, P99, P999    time.Duration // from being sent to being seen answered
+	Kicks, Interrupts float64       // a request
+	CPU               time.Duration // of the daemon, a request
+	PrivateMemory     int64         // of the daemon, bytes
+	Errors            uint64
+}
+
+// GBps converts requests a second to 10^9 bytes a second.
+func (r DeviceRate) GBps(requests float64) float64 { return requests * float64(r.Size) / 1e9 }
+
+const (
+	// deviceSilence is how long an answer may take before the benchmark gives
+	// the device up.
+	deviceSilence = 30 * time.Second
+
+	// verified is how many of the first and of the last requests of each
+	// queue are compared with a second implementation.
+	verified = 1000
+
+	deviceRounds = 31
+	deviceTime   = 10 * time.Millisecond
+
+	// pollForever is a spin time of the daemon that no pause of a benchmark
+	// outlasts by much.
+	pollForever = "10s"
+
+	guestBase = 1 << 32
+	ringRoom  = 1 << 20 // bytes for ring, tables, headers of each queue
+	perReq    = 1 << 10 // bytes for the small parts of each request
+)
+
+// Device measures a case. program is the vcrypto to run as the daemon.
+func Device(ctx context.Context, program string, c DeviceCase, r Rounds) (_ DeviceRate, err error) {
+	if r.Count == 0 {
+		r.Count = deviceRounds
+	}
+	if r.Time == 0 {
+		r.Time = deviceTime
+	}
+	c.Queues = max(c.Queues, 1)
+	if c.KeySize == 0 {
+		c.KeySize = c.Algorithm.KeySizes()[0]
+	}
+	b := &deviceBench{DeviceCase: c}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := b.open(ctx, program); err != nil {
+		return DeviceRate{}, fmt.Errorf("bench device, %s, %d bytes: %w", c.Algorithm, c.Size, err)
+	}
+	return b.measure(ctx, r)
+}
+
+type deviceBench struct {
+	DeviceCase
+	daemon *daemon
+	fe     *vhostuser.FrontEnd
+	memory *vhostuser.SharedMemory
+	loads  []*load
+	raw    *rawRunner
+}
+
+// open starts the daemon and makes everything ready.
+func (b *deviceBench) open(ctx context.Context, program string) (err error) {
+	algo, ok := virtiocrypto.CipherNumber(b.Algorithm)
+	if !ok {
+		return fmt.Errorf("the device has no %s", b.Algorithm)
+	}
+	spin := pollForever
+	if b.Asleep {
+		spin = "0"
+	}
+	b.daemon, err = startDaemon(ctx, program, "--engine", b.Engine, "--queues", fmt.Sprint(b.Queues), "--spin", spin)
+	if err != nil {
+		return err
+	}
+	if b.fe, err = vhostuser.Dial(b.daemon.socket); err != nil {
+		return err
+	}
+	b.fe.Timeout = deviceSilence
+	err = b.fe.Negotiate(virtio.FeatureVersion1|virtio.FeatureIndirectDesc|virtio.FeatureEventIdx,
+		vhostuser.ProtocolMQ|vhostuser.ProtocolReplyAck|vhostuser.ProtocolConfig)
+	if err != nil {
+		return err
+	}
+	size := (b.Queues+1)*ringRoom + b.Queues*b.Depth*(2*b.Size+perReq)
+	const page = 1 << 21
+	if b.memory, err = vhostuser.NewSharedMemory((size+page-1)&^(page-1), guestBase); err != nil {
+		return err
+	}
+	if err := b.fe.ShareMemory(b.memory); err != nil {
+		return err
+	}
+
+	keys := make([][]byte, max(b.Keys, 1))
+	for i := range keys {
+		keys[i] = make([]byte, b.KeySize)
+		rand.Read(keys[i])
+	}
+	sessions, err := b.openSessions(algo, keys)
+	if err != nil {
+		return err
+	}
+	second, err := newSecond(b.Engine, b.Case, keys)
+	if err != nil {
+		return err
+	}
+	defer second.close()
+	opcode := cryptodrv.OpCipherEncrypt
+	if b.Direction == engine.Decrypt {
+		opcode = cryptodrv.OpCipherDecrypt
+	}
+	for i := range b.Queues {
+		l, err := newLoad(&b.memory.Memory, b.DeviceCase, sessions, opcode, second.answer)
+		if err != nil {
+			return err
+		}
+		if l.events, err = b.startQueue(i, l.ring); err != nil {
+			return err
+		}
+		if !b.Asleep {
+			l.ring.DisableInterrupts()
+		}
+		b.loads = append(b.loads, l)
+	}
+	b.raw, err = newRawRunner(b.Engine, b.Case)
+	return err
+}
+
+func (b *deviceBench) startQueue(i int, q *virtqdrv.Queue) (*vhostuser.FrontQueue, error) {
+	fq, err := b.fe.SetupQueue(i, vhostuser.QueueSetup{Size: q.Size(), Desc: q.Desc(), Avail: q.Avail(), Used: q.Used()})
+	if err != nil {
+		return nil, err
+	}
+	return fq, b.fe.Enable(i, true)
+}
+
+// openSessions starts the control queue and opens a session for each key.
+func (b *deviceBench) openSessions(algo virtiocrypto.CipherAlgo, keys [][]byte) ([]uint64, error) {
+	ring, err := virtqdrv.New(&b.memory.Memory, virtqdrv.Config{Size: 16, EventIdx: true})
+	if err != nil {
+		return nil, err
+	}
+	events, err := b.startQueue(b.Queues, ring)
+	if err != nil {
+		return nil, err
+	}
+	control, err := cryptodrv.NewControl(&cryptodrv.Queue{
+		Queue: ring,
+		Mem:   &b.memory.Memory,
+		Kick:  events.Kick.Notify,
+		Wait: func() error {
+			if !events.WaitCall(deviceSilence) {
+				return fmt.Errorf("the control queue is silent for %v", deviceSilence)
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	direction := uint32(virtiocrypto.DirectionEncrypt)
+	if b.Direction == engine.Decrypt {
+		direction = virtiocrypto.DirectionDecrypt
+	}
+	ids := make([]uint64, len(keys))
+	for i, key := range keys {
+		if ids[i], err = control.Create(virtiocrypto.CipherParams{Algo: algo, Direction: direction, Key: key}); err != nil {
+			return nil, fmt.Errorf("opening a session: %w", err)
+		}
+	}
+	return ids, nil
+}
+
+func (b *deviceBench) close() error {
+	var errs []error
+	if b.raw != nil {
+		errs = append(errs, b.raw.close())
+	}
+	if b.fe != nil {
+		errs = append(errs, b.fe.Close())
+	}
+	if b.memory != nil {
+		errs = append(errs, b.memory.Close())
+	}
+	if b.daemon != nil {
+		errs = append(errs, b.daemon.close())
+	}
+	return errors.Join(errs...)
+}
+
+// measure takes turns: the device for a while, then the raw engine.
+func (b *deviceBench) measure(ctx context.Context, r Rounds) (out DeviceRate, err error) {
+	out = DeviceRate{DeviceCase: b.DeviceCase, RawIs: b.raw.name}
+	if err := b.each(func(l *load) error { return l.verify(verified) }); err != nil {
+		return out, err
+	}
+	for range 2 { // warm up
+		if _, err := b.round(r.Time); err != nil {
+			return out, err
+		}
+	}
+	rawN, err := batches(b.raw.run, r.Time/4)
+	if err != nil {
+		return out, err
+	}
+	for _, l := range b.loads {
+		l.reset()
+	}
+	var rates, rawRates, ratios []float64
+	var cpu time.Duration
+	for range r.Count {
+		if err := ctx.Err(); err != nil {
+			return out, context.Cause(ctx)
+		}
+		before, err := b.daemon.cpuTime()
+		if err != nil {
+			return out, err
+		}
+		rate, err := b.round(r.Time)
+		if err != nil {
+			return out, err
+		}
+		after, err := b.daemon.cpuTime()
+		if err != nil {
+			return out, err
+		}
+		cpu += after - before
+		took, err := b.raw.run(rawN)
+		if err != nil {
+			return out, err
+		}
+		rawRate := float64(rawN*b.Depth) / took.Seconds()
+		rates, rawRates, ratios = append(rates, rate), append(rawRates, rawRate), append(ratios, rate/rawRate)
+	}
+	out.Requests, out.Raw, out.Ratio = median(rates), median(rawRates), median(ratios)
+	b.summarize(&out, cpu)
+	if out.PrivateMemory, err = b.daemon.privateMemory(); err != nil {
+		return out, err
+	}
+	err = b.each(func(l *load) error { return l.verify(verified) })
+	for _, l := range b.loads {
+		out.Errors += l.errors
+	}
+	return out, err
+}
+
+// summarize adds up what the queues counted.
+func (b *deviceBench) summarize(out *DeviceRate, cpu time.Duration) {
+	var all histogram
+	var done, kicks, interrupts uint64
+	for _, l := range b.loads {
+		all.merge(&l.latency)
+		done += l.done
+		kicks += l.kicks
+		interrupts += l.interrupts
+	}
+	out.P50, out.P99, out.P999 = all.quantile(0.5), all.quantile(0.99), all.quantile(0.999)
+	out.Kicks = float64(kicks) / float64(done)
+	out.Interrupts = float64(interrupts) / float64(done)
+	out.CPU = cpu / time.Duration(done)
+}
+
+// round runs all queues for a time and returns requests a second.
+func (b *deviceBench) round(d time.Duration) (float64, error) {
+	var stop atomic.Bool
+	timer := time.AfterFunc(d, func() { stop.Store(true) })
+	defer timer.Stop()
+	var before, after uint64
+	for _, l := range b.loads {
+		before += l.done
+	}
+	start := time.Now()
+	err := b.each(func(l *load) error { return l.run(stop.Load) })
+	took := time.Since(start)
+	for _, l := range b.loads {
+		after += l.done
+	}
+	return float64(after-before) / took.Seconds(), err
+}
+
+// each calls f for every queue, at the same time.
+func (b *deviceBench) each(f func(*load) error) error {
+	if len(b.loads) == 1 {
+		return f(b.loads[0])
+	}
+	var all sync.WaitGroup
+	errs := make([]error, len(b.loads))
+	for i, l := range b.loads {
+		all.Go(func() { errs[i] = f(l) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// rawRunner is the raw engine: the C loop where there is one for the engine,
+// else the engine through its Go interface.
+type rawRunner struct {
+	name  string
+	run   func(batches int) (time.Duration, error)
+	close func() error
+}
+
+// rawEngines are the engines whose library the C loop calls.
+var rawEngines = []string{"ipsecmb"}
+
+func newRawRunner(name string, c Case) (*rawRunner, error) {
+	e, err := engine.Open(name, engine.Options{})
+	if err != nil {
+		return nil, err
+	}
+	b, err := newEngineBench(e, c)
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	r := &rawRunner{name: "engine " + e.Name() + " through Go", run: b.run, close: func() error {
+		b.close()
+		return e.Close()
+	}}
+	if rawmb.Available && b.raw != nil && (slices.Contains(rawEngines, name) || name == engine.Auto) {
+		r.name, r.run = "C loop over libipsec-mb", b.raw.Run
+	}
+	return r, nil
+}
+
+// second is another implementation of what is measured.
+type second struct {
+	engine   engine.Engine
+	worker   engine.Worker
+	sessions []engine.Session
+	ivSize   int
+}
+
+// newSecond opens an engine other than the one that is measured.
+func newSecond(not string, c Case, keys [][]byte) (_ *second, err error) {
+	s := &second{ivSize: c.Algorithm.IVSize()}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	s.engine, err = openOther(not, c.Algorithm)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		session, err := s.engine.NewSession(engine.Params{Algorithm: c.Algorithm, Direction: c.Direction, Key: key})
+		if err != nil {
+			return nil, err
+		}
+		s.sessions = append(s.sessions, session)
+	}
+	s.worker, err = s.engine.NewWorker(engine.WorkerConfig{Depth: 1, Wake: func() {}})
+	return s, err
+}
+
+// openOther opens the simplest engine that has an algorithm, and is not the
+// named one if there is a choice.
+func openOther(not string, a engine.Algorithm) (engine.Engine, error) {
+	var fallback string
+	drivers := engine.Drivers()
+	slices.Reverse(drivers)
+	for _, d := range drivers {
+		if d.Rank == 0 || d.Probe(engine.Options{}) != nil {
+			continue
+		}
+		e, err := engine.Open(d.Name, engine.Options{})
+		if err != nil {
+			continue
+		}
+		has := slices.ContainsFunc(e.Algorithms(), func(s engine.Support) bool { return s.Algorithm == a })
+		if has && d.Name != not {
+			return e, nil
+		}
+		if has {
+			fallback = d.Name
+		}
+		e.Close()
+	}
+	return engine.Open(fallback, engine.Options{})
+}
+
+// answer computes what the device should answer.
+func (s *second) answer(key int, iv, src []byte) ([]byte, error) {
+	r := engine.Request{Session: s.sessions[key], Src: src, Dst: make([]byte, len(src)), IVLen: uint8(s.ivSize)}
+	copy(r.IV[:], iv)
+	s.worker.Submit([]*engine.Request{&r})
+	s.worker.Reap(make([]*engine.Request, 1), engine.Wait)
+	if r.Status != engine.OK {
+		return nil, fmt.Errorf("the second implementation, %s, failed with status %d", s.engine.Name(), r.Status)
+	}
+	return r.Dst, nil
+}
+
+func (s *second) close() {
+	if s.worker != nil {
+		s.worker.Close()
+	}
+	for _, session := range s.sessions {
+		session.Close()
+	}
+	if s.engine != nil {
+		s.engine.Close()
+	}
+}
