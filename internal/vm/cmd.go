@@ -194,7 +194,7 @@ func (c *Cmd) Start() error {
 	if !ev.Started {
 		c.finish()
 		if ev.NotFound {
-			return c.fail(fmt.Errorf("in the guest: %s: %w", ev.Error, exec.ErrNotFound))
+			return c.fail(notFoundError(ev.Error))
 		}
 		return c.fail(fmt.Errorf("in the guest: %s", ev.Error))
 	}
@@ -202,6 +202,15 @@ func (c *Cmd) Start() error {
 	c.copy()
 	return nil
 }
+
+// notFoundError is a program that the guest does not have.
+type notFoundError string
+
+func (e notFoundError) Error() string { return "in the guest: " + string(e) }
+func (e notFoundError) Unwrap() error { return exec.ErrNotFound }
+
+// ExitCode is what shells make of it.
+func (e notFoundError) ExitCode() int { return 127 }
 
 // sameWriter is whether two writers are the same, as far as they can be compared.
 func sameWriter(a, b io.Writer) bool {

@@ -98,7 +98,12 @@ func Start(ctx context.Context, c Config) (_ *VM, err error) {
 			rememberBrokenKVM()
 		}
 	}
-	return v, err
+	if err != nil {
+		return nil, err
+	}
+	// QEMU has it in memory, for later resets too.
+	os.Remove(filepath.Join(dir, initramfsName))
+	return v, nil
 }
 
 // errSetup is a guest that booted, but could not be set up as asked.
