@@ -48,13 +48,24 @@ func (e *Event) Notify() {
 // Drain takes the signal, if there is one, without waiting. It must not block
 // even where the peer made the eventfd blocking.
 func (e *Event) Drain() {
-	if pollRead(0, e.fd)[0] != readable {
-		return
+	if pollRead(0, e.fd)[0] == readable {
+		e.take()
 	}
+}
+
+// take takes a signal that poll has seen. It reports false if this cannot be
+// an eventfd: those have a count to read that is not 0, while /dev/null, a
+// file or a socket may be readable for ever and have none.
+func (e *Event) take() bool {
 	var b [8]byte
 	for {
-		if _, err := unix.Read(e.fd, b[:]); err != unix.EINTR {
-			return
+		n, err := unix.Read(e.fd, b[:])
+		switch err {
+		case unix.EINTR:
+		case unix.EAGAIN: // another reader was quicker
+			return true
+		default:
+			return err == nil && n == len(b) && b != [8]byte{}
 		}
 	}
 }

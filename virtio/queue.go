@@ -32,7 +32,8 @@ type QueueConfig struct {
 	Call Notifier
 
 	// Broken, if not nil, is called once, from the queue's thread, when the
-	// ring makes no sense and the queue has stopped by itself.
+	// ring makes no sense and the queue has stopped by itself. Stop waits for
+	// it to return: it must not wait for a goroutine that may be in Stop.
 	Broken func(error)
 }
 
@@ -84,9 +85,11 @@ func (q *Queue) Size() int { return min(q.ring.Size(), maxBatch) }
 func (q *Queue) Push(c *virtq.Chain, written uint32) { q.ring.Push(c, written) }
 
 // Wake makes the queue call its worker's Poll soon. It may be called from any
-// goroutine until the worker is closed.
+// goroutine until the worker is closed: a worker's Close waits for those that
+// may still be on their way into Wake.
 func (q *Queue) Wake() {
-	if q.asleep.Load() {
+	// Of many wakes only the first costs a system call.
+	if q.asleep.CompareAndSwap(true, false) {
 		q.wake.Notify()
 	}
 }
@@ -110,8 +113,8 @@ func (q *Queue) notify() {
 	}
 }
 
-// startQueue starts the queue's thread. It returns when the ring was found in
-// memory or was not.
+// startQueue starts the queue's thread and returns. Whether the ring is in
+// memory at all the thread finds out: if not, it calls c.Broken.
 func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
 	ring, err := virtq.NewSplit(c.Ring)
 	if err != nil {

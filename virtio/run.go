@@ -131,10 +131,10 @@ func (q *Queue) spin(w Worker) bool {
 	if q.poll.Spin <= 0 {
 		return false
 	}
-	table := q.ring.Attached()
+	table, full := q.ring.Attached(), q.full()
 	for start := time.Now(); ; {
 		for range looksPerClock {
-			if q.ring.Pending() || q.stopping.Load() {
+			if q.ring.Pending() && !full || q.stopping.Load() {
 				return true
 			}
 		}
@@ -156,7 +156,10 @@ func (q *Queue) spin(w Worker) bool {
 func (q *Queue) sleep(w Worker) {
 	q.asleep.Store(true)
 	defer q.asleep.Store(false)
-	if q.ring.WantKicks() || w.Poll(true) || q.stopping.Load() {
+	// A queue that holds all it may cannot take more, so it does not ask for
+	// kicks: what is available already would not let it sleep.
+	full := q.full()
+	if !full && q.ring.WantKicks() || w.Poll(true) || q.stopping.Load() {
 		q.publish()
 		q.ring.SuppressKicks()
 		return
@@ -165,15 +168,19 @@ func (q *Queue) sleep(w Worker) {
 		q.detach()
 	}
 	kickFD, timeout := -1, time.Duration(-1)
-	if q.kick != nil {
+	switch {
+	case full:
+	case q.kick != nil:
 		kickFD = q.kick.FD()
-	} else {
+	default:
 		timeout = unkickedNap
 	}
 	found := pollRead(timeout, kickFD, q.wake.FD())
 	if found[0] == readable {
-		q.kick.Drain()
 		q.counters.Kicks.Add(1)
+		if !q.kick.take() {
+			found[0] = dead
+		}
 	}
 	if found[0] == dead {
 		q.log.Warn("the kick descriptor is not an eventfd; looking at the ring without it")
@@ -186,3 +193,6 @@ func (q *Queue) sleep(w Worker) {
 		q.ring.SuppressKicks()
 	}
 }
+
+// full reports whether the queue holds as many chains as it may.
+func (q *Queue) full() bool { return q.ring.Held() >= q.Size() }
