@@ -54,6 +54,7 @@ func (w *controlWorker) answer(c *virtq.Chain) uint32 {
 		if err := w.d.DestroySession(le.Uint64(req[destroyID:])); err != nil {
 			status = StatusErr // INVSESS is for data requests
 		}
+		w.count(status)
 		return w.write(c, []byte{byte(status)})
 	default:
 		w.d.log.Debug("control request not supported", "opcode", op)
@@ -72,7 +73,7 @@ func (w *controlWorker) create(req *[ctrlSize]byte, in virtq.Cursor) (uint64, er
 	if n > maxCipherKey || in.Read(key[:n]) != int(n) {
 		return 0, ErrParams
 	}
-	return w.d.CreateSession(CipherParams{
+	return w.d.createSession(CipherParams{
 		Algo:      CipherAlgo(le.Uint32(req[cipherAlgo:])),
 		Direction: le.Uint32(req[cipherOp:]),
 		Key:       key[:n],
@@ -81,6 +82,7 @@ func (w *controlWorker) create(req *[ctrlSize]byte, in virtq.Cursor) (uint64, er
 
 // created writes the answer to create.
 func (w *controlWorker) created(c *virtq.Chain, id uint64, s Status) uint32 {
+	w.count(s)
 	var input [inputSize]byte
 	le.PutUint64(input[inputSessionID:], id)
 	le.PutUint32(input[inputStatus:], uint32(s))
@@ -89,6 +91,12 @@ func (w *controlWorker) created(c *virtq.Chain, id uint64, s Status) uint32 {
 		return w.write(c, []byte{byte(s)})
 	}
 	return w.write(c, input[:])
+}
+
+func (w *controlWorker) count(s Status) {
+	if s != StatusOK {
+		w.d.counters.Errors.Add(1)
+	}
 }
 
 func (w *controlWorker) write(c *virtq.Chain, answer []byte) uint32 {

@@ -165,11 +165,14 @@ type CipherParams struct {
 // ErrTooMany, ErrUnsupported or ErrParams, or come from the engine;
 // [StatusOf] gives the status that says the same.
 func (d *Device) CreateSession(p CipherParams) (id uint64, err error) {
-	defer func() {
-		if err != nil {
-			d.counters.Errors.Add(1)
-		}
-	}()
+	if id, err = d.createSession(p); err != nil {
+		d.counters.Errors.Add(1)
+	}
+	return id, err
+}
+
+// createSession does not count errors.
+func (d *Device) createSession(p CipherParams) (id uint64, err error) {
 	algorithm, ok := d.algorithms[p.Algo]
 	if !ok {
 		return 0, ErrUnsupported

@@ -74,6 +74,7 @@ func TestCreateRefused(t *testing.T) {
 			{"nothing", nil, virtiocrypto.StatusErr},
 		} {
 			for range limit + 1 {
+				before := m.dev.Counters().Errors.Load()
 				answer, err := m.control.Exchange(tt.request, cryptodrv.InputSize)
 				if err != nil {
 					m.Fatal(err)
@@ -83,6 +84,9 @@ func TestCreateRefused(t *testing.T) {
 				}
 				if id, status := cryptodrv.Input(answer); status != tt.want || id != 0 {
 					m.Errorf("%s: session %#x, %s; want %s", tt.name, id, status, tt.want)
+				}
+				if n := m.dev.Counters().Errors.Load() - before; n != 1 {
+					m.Errorf("%s: %d errors were counted", tt.name, n)
 				}
 			}
 		}
@@ -150,9 +154,13 @@ func TestSessionIDs(t *testing.T) {
 			if s := m.do(r); s != virtiocrypto.StatusInvSess {
 				m.Errorf("%s %#x: %s, want INVSESS", what, id, s)
 			}
+			before := m.dev.Counters().Errors.Load()
 			var refused *cryptodrv.StatusError
 			if err := m.control.Destroy(id); !errors.As(err, &refused) || refused.Status != virtiocrypto.StatusErr {
 				m.Errorf("%s %#x: %v, want ERR", what, id, err)
+			}
+			if n := m.dev.Counters().Errors.Load() - before; n != 1 {
+				m.Errorf("destroy session %#x, %s: %d errors were counted", id, what, n)
 			}
 		}
 		never := []uint64{0, 1, 2, 0xffff, 1 << 16, 1 << 31, 1<<32 - 1, 1 << 63, 1<<64 - 1}
