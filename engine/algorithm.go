@@ -38,6 +38,7 @@ const (
 
 	RSARaw   // the RSA primitives of RFC 8017 section 5
 	RSAPKCS1 // RSAES and RSASSA-PKCS1-v1_5, RFC 8017 sections 7.2 and 8.2
+	ECDSAP224
 	ECDSAP256
 	ECDSAP384
 	ECDSAP521
@@ -106,6 +107,7 @@ var algorithms = [endAlgorithms]algorithmInfo{
 
 	RSARaw:    {"rsa-raw", PublicKey, nil, 0, 1, 0},
 	RSAPKCS1:  {"rsa-pkcs1", PublicKey, nil, 0, 1, 0},
+	ECDSAP224: {"ecdsa-p224", PublicKey, nil, 0, 1, 0},
 	ECDSAP256: {"ecdsa-p256", PublicKey, nil, 0, 1, 0},
 	ECDSAP384: {"ecdsa-p384", PublicKey, nil, 0, 1, 0},
 	ECDSAP521: {"ecdsa-p521", PublicKey, nil, 0, 1, 0},
