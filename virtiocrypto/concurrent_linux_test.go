@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"vcrypto/engine"
 	"vcrypto/virtio/virtqdrv"
@@ -161,6 +162,65 @@ func TestDestroyWhileInUse(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestDestroyUnderLoad: a queue that always has requests of a session in
+// flight, and always brings more, does not keep the session alive.
+func TestDestroyUnderLoad(t *testing.T) {
+	// A request takes longer than the driver needs to bring the next.
+	o := options{engine: newOddEngine(habits{slow: 200 * time.Microsecond})}
+	onEachLink(t, o, func(m *machine) {
+		const n = 32
+		for range 5 {
+			id := m.session(virtiocrypto.CipherAESCBC, virtiocrypto.DirectionEncrypt, key128)
+			requests := make([]*cryptodrv.Request, n)
+			for i := range requests {
+				requests[i] = m.request(cryptodrv.Shape{IV: 16, Size: 1024})
+				requests[i].Fill(id, cryptodrv.OpCipherEncrypt, nil, nil)
+			}
+			var wg sync.WaitGroup
+			started, done := make(chan bool), make(chan bool)
+			wg.Go(func() {
+				used := make([]virtqdrv.Used, n)
+				add := func(i uint64) {
+					if err := requests[i].Add(m.data.Queue, i); err != nil {
+						m.Error(err)
+					}
+				}
+				for i := range uint64(n) {
+					add(i)
+				}
+				stop := false
+				for rounds := 0; m.data.InFlight() > 0; rounds++ {
+					m.data.Show()
+					k, err := m.data.Await(used)
+					if err != nil {
+						m.Error(err)
+						return
+					}
+					select {
+					case <-done:
+						stop = true
+					default:
+					}
+					for _, u := range used[:k] {
+						if !stop {
+							add(u.Cookie)
+						}
+					}
+					if rounds == n {
+						close(started)
+					}
+				}
+			})
+			<-started
+			if err := m.control.Destroy(id); err != nil {
+				m.Error(err)
+			}
+			close(done)
+			wg.Wait()
+		}
+	})
 }
 
 // sendAll sends requests at once and waits for all of them.
