@@ -22,26 +22,34 @@ import (
 // nor closed while they are used.
 type watchedEngine struct {
 	engine.Engine
-	errors *atomic.Int64
+	*watch
 }
+
+// watch is what was seen.
+type watch struct{ open, errors atomic.Int64 }
 
 type watchedSession struct {
 	engine.Session
+	*watch
 	used   atomic.Int64
 	closed atomic.Bool
-	errors *atomic.Int64
 }
 
 func (s *watchedSession) Close() {
 	if s.used.Load() != 0 || s.closed.Swap(true) {
 		s.errors.Add(1)
 	}
+	s.open.Add(-1)
 	s.Session.Close()
 }
 
 func (e watchedEngine) NewSession(p engine.Params) (engine.Session, error) {
 	s, err := e.Engine.NewSession(p)
-	return &watchedSession{Session: s, errors: e.errors}, err
+	if err != nil {
+		return nil, err
+	}
+	e.open.Add(1)
+	return &watchedSession{Session: s, watch: e.watch}, nil
 }
 
 func (e watchedEngine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {
@@ -85,9 +93,9 @@ func (w *watchedWorker) Reap(done []*engine.Request, mode engine.ReapMode) int {
 func TestDestroyWhileInUse(t *testing.T) {
 	for _, h := range []habits{{}, {late: true}, {lazy: true}, {lanes: 8, late: true, room: 12, shuffled: true}} {
 		t.Run(fmt.Sprintf("%+v", h), func(t *testing.T) {
-			var errors atomic.Int64
+			var watch watch
 			o := options{
-				engine: watchedEngine{newOddEngine(h), &errors},
+				engine: watchedEngine{newOddEngine(h), &watch},
 				device: virtiocrypto.Options{DataQueues: 2, MaxSessions: 2},
 			}
 			onEachLink(t, o, func(m *machine) {
@@ -156,7 +164,7 @@ func TestDestroyWhileInUse(t *testing.T) {
 				if ok == 0 || invalid == 0 {
 					m.Errorf("%d requests done, %d answered INVSESS: the test did not test", ok, invalid)
 				}
-				if n := errors.Load(); n > 0 {
+				if n := watch.errors.Load(); n > 0 {
 					m.Errorf("%d sessions were closed too early or used too late", n)
 				}
 			})
