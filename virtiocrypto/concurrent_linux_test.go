@@ -151,6 +151,9 @@ func TestDestroyWhileInUse(t *testing.T) {
 					if err := m.control.Destroy(id); err != nil {
 						m.Error(err)
 					}
+					if watch.open.Load() != 0 {
+						m.Error("the destroy was answered while the session was in use")
+					}
 					destroyed.Store(true)
 					wg.Wait()
 					if m.Failed() {
@@ -176,7 +179,8 @@ func TestDestroyWhileInUse(t *testing.T) {
 // flight, and always brings more, does not keep the session alive.
 func TestDestroyUnderLoad(t *testing.T) {
 	// A request takes longer than the driver needs to bring the next.
-	o := options{engine: newOddEngine(habits{slow: 200 * time.Microsecond})}
+	var watch watch
+	o := options{engine: watchedEngine{newOddEngine(habits{slow: 200 * time.Microsecond}), &watch}}
 	onEachLink(t, o, func(m *machine) {
 		const n = 32
 		for range 5 {
@@ -224,6 +228,9 @@ func TestDestroyUnderLoad(t *testing.T) {
 			<-started
 			if err := m.control.Destroy(id); err != nil {
 				m.Error(err)
+			}
+			if watch.open.Load() != 0 || watch.errors.Load() != 0 {
+				m.Error("the destroy was answered while the session was in use")
 			}
 			close(done)
 			wg.Wait()
