@@ -113,6 +113,7 @@ static int bad_tag(struct vco_request *r)
 static int run_aead(struct vco_session *s, struct vco_ctx *c, struct vco_request *r)
 {
 	uint64_t len = (uint64_t)r->src.len;
+	uint8_t none[16]; /* where a stream's last bytes would go */
 	int n;
 
 	if (len != (uint64_t)r->dst.len || r->tag_len != s->tag_len)
@@ -124,20 +125,20 @@ static int run_aead(struct vco_session *s, struct vco_ctx *c, struct vco_request
 	if (!set_iv_len(s, c, r->iv_len) ||
 	    !EVP_CipherInit_ex2(c->cipher, NULL, NULL, r->iv, -1, NULL))
 		return VCO_FAILED;
-	if (!update(c->cipher, NULL, r->aad.p, (uint64_t)r->aad.len) ||
-	    !update(c->cipher, r->dst.p, r->src.p, len))
+	if (!s->encrypt &&
+	    !EVP_CIPHER_CTX_ctrl(c->cipher, EVP_CTRL_AEAD_SET_TAG, s->tag_len, r->tag))
 		return VCO_FAILED;
-	if (s->encrypt) {
-		if (!EVP_CipherFinal_ex(c->cipher, nowhere, &n) ||
-		    !EVP_CIPHER_CTX_ctrl(c->cipher, EVP_CTRL_AEAD_GET_TAG, s->tag_len, r->tag))
-			return VCO_FAILED;
-		return VCO_OK;
-	}
-	if (!EVP_CIPHER_CTX_ctrl(c->cipher, EVP_CTRL_AEAD_SET_TAG, s->tag_len, r->tag)) {
+	if (!update(c->cipher, NULL, r->aad.p, (uint64_t)r->aad.len) ||
+	    !update(c->cipher, r->dst.p, r->src.p, len)) {
 		bad_tag(r);
 		return VCO_FAILED;
 	}
-	return EVP_CipherFinal_ex(c->cipher, nowhere, &n) ? VCO_OK : bad_tag(r);
+	if (!s->encrypt)
+		return EVP_CipherFinal_ex(c->cipher, none, &n) ? VCO_OK : bad_tag(r);
+	if (!EVP_CipherFinal_ex(c->cipher, none, &n) ||
+	    !EVP_CIPHER_CTX_ctrl(c->cipher, EVP_CTRL_AEAD_GET_TAG, s->tag_len, r->tag))
+		return VCO_FAILED;
+	return VCO_OK;
 }
 
 static int run_ccm(struct vco_session *s, struct vco_ctx *c, struct vco_request *r)
