@@ -309,6 +309,9 @@ func TestContiguousBuffersJoin(t *testing.T) {
 	if got := lens(c.Writable); !slices.Equal(got, []int{20, 10}) {
 		t.Errorf("writable segments of %v bytes", got)
 	}
+	if cap(c.Readable) != len(c.Readable) || cap(c.Writable) != len(c.Writable) {
+		t.Error("what is appended to one list would land in another")
+	}
 	if &c.Readable[0][0] != &r.Data[4096] || &c.Readable[0][29] != &r.Data[4096+29] {
 		t.Error("joined segment is not in place")
 	}
