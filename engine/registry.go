@@ -13,6 +13,15 @@ import (
 type Options struct {
 	// Device is the cryptodev node of engine devcrypto, "" for /dev/crypto.
 	Device string
+
+	// Engine openssl: a configuration file in OpenSSL's format, a provider
+	// that is loaded beside the default one, the property query by which
+	// algorithms are fetched ("?provider=NAME" prefers a provider's), and a
+	// legacy ENGINE, by its id or its file's path. "" does without.
+	OpenSSLConfig     string
+	OpenSSLProvider   string
+	OpenSSLProperties string
+	OpenSSLEngine     string
 }
 
 // Driver is a registered engine.

@@ -46,8 +46,9 @@ debian_mirrors() {
 		printf '%s\n' "$VCRYPTO_DEBIAN_MIRROR"
 		return
 	fi
+	# Release information is there only after an apt-get update.
 	# shellcheck disable=SC2016 # the dollar signs are apt's
-	apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+	apt-get indextargets --no-release-info --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
 		awk '$2 == "main" && $1 !~ /-security|\// && $3 !~ /-security/ {
 			print ($1 ~ /-/ ? 2 : 1) ($3 ~ /\/debian\/?$/ ? 1 : 2), $3
 		}' | sort -u | awk '!seen[$2]++ { print $2 }'

@@ -13,7 +13,11 @@ import (
 // Event is an eventfd: how a kick, an interrupt or an error crosses a process
 // boundary. The descriptor is kept as a number and its flags are left alone:
 // O_NONBLOCK belongs to the open file, which the peer shares.
-type Event struct{ fd int }
+type Event struct {
+	fd int
+	// blocking: the peer made the file so. Look before each write.
+	blocking bool
+}
 
 // NewEvent makes an event of this process.
 func NewEvent() (*Event, error) {
@@ -21,11 +25,14 @@ func NewEvent() (*Event, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	return &Event{fd}, nil
+	return &Event{fd: fd}, nil
 }
 
 // EventFromFD takes over a descriptor that a peer sent.
-func EventFromFD(fd int) *Event { return &Event{fd} }
+func EventFromFD(fd int) *Event {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	return &Event{fd: fd, blocking: err == nil && flags&unix.O_NONBLOCK == 0}
+}
 
 // FD returns the descriptor, which stays the event's.
 func (e *Event) FD() int { return e.fd }
@@ -33,8 +40,12 @@ func (e *Event) FD() int { return e.fd }
 // one is what a signal adds to the counter.
 var one = func() (b [8]byte) { binary.NativeEndian.PutUint64(b[:], 1); return }()
 
-// Notify signals the event.
+// Notify signals the event. It does not wait, unless the peer makes the file
+// blocking after it was taken over, and full.
 func (e *Event) Notify() {
+	if e.blocking && !canWrite(e.fd) {
+		return // the counter is full, so the event is signalled
+	}
 	for {
 		_, err := unix.Write(e.fd, one[:])
 		if err != unix.EINTR {
@@ -72,6 +83,13 @@ func (e *Event) take() bool {
 
 // Close closes the descriptor.
 func (e *Event) Close() error { return unix.Close(e.fd) }
+
+// canWrite reports whether a write would not block.
+func canWrite(fd int) bool {
+	set := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	n, err := unix.Poll(set, 0)
+	return err == nil && n > 0 && set[0].Revents&unix.POLLOUT != 0
+}
 
 // readiness is what a poll found out about a descriptor.
 type readiness uint8

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"vcrypto/engine"
 	"vcrypto/virtio/virtqdrv"
@@ -21,26 +22,34 @@ import (
 // nor closed while they are used.
 type watchedEngine struct {
 	engine.Engine
-	errors *atomic.Int64
+	*watch
 }
+
+// watch is what was seen.
+type watch struct{ open, errors atomic.Int64 }
 
 type watchedSession struct {
 	engine.Session
+	*watch
 	used   atomic.Int64
 	closed atomic.Bool
-	errors *atomic.Int64
 }
 
 func (s *watchedSession) Close() {
 	if s.used.Load() != 0 || s.closed.Swap(true) {
 		s.errors.Add(1)
 	}
+	s.open.Add(-1)
 	s.Session.Close()
 }
 
 func (e watchedEngine) NewSession(p engine.Params) (engine.Session, error) {
 	s, err := e.Engine.NewSession(p)
-	return &watchedSession{Session: s, errors: e.errors}, err
+	if err != nil {
+		return nil, err
+	}
+	e.open.Add(1)
+	return &watchedSession{Session: s, watch: e.watch}, nil
 }
 
 func (e watchedEngine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {
@@ -84,9 +93,9 @@ func (w *watchedWorker) Reap(done []*engine.Request, mode engine.ReapMode) int {
 func TestDestroyWhileInUse(t *testing.T) {
 	for _, h := range []habits{{}, {late: true}, {lazy: true}, {lanes: 8, late: true, room: 12, shuffled: true}} {
 		t.Run(fmt.Sprintf("%+v", h), func(t *testing.T) {
-			var errors atomic.Int64
+			var watch watch
 			o := options{
-				engine: watchedEngine{newOddEngine(h), &errors},
+				engine: watchedEngine{newOddEngine(h), &watch},
 				device: virtiocrypto.Options{DataQueues: 2, MaxSessions: 2},
 			}
 			onEachLink(t, o, func(m *machine) {
@@ -142,6 +151,9 @@ func TestDestroyWhileInUse(t *testing.T) {
 					if err := m.control.Destroy(id); err != nil {
 						m.Error(err)
 					}
+					if watch.open.Load() != 0 {
+						m.Error("the destroy was answered while the session was in use")
+					}
 					destroyed.Store(true)
 					wg.Wait()
 					if m.Failed() {
@@ -155,12 +167,75 @@ func TestDestroyWhileInUse(t *testing.T) {
 				if ok == 0 || invalid == 0 {
 					m.Errorf("%d requests done, %d answered INVSESS: the test did not test", ok, invalid)
 				}
-				if n := errors.Load(); n > 0 {
+				if n := watch.errors.Load(); n > 0 {
 					m.Errorf("%d sessions were closed too early or used too late", n)
 				}
 			})
 		})
 	}
+}
+
+// TestDestroyUnderLoad: a queue that always has requests of a session in
+// flight, and always brings more, does not keep the session alive.
+func TestDestroyUnderLoad(t *testing.T) {
+	// A request takes longer than the driver needs to bring the next.
+	var watch watch
+	o := options{engine: watchedEngine{newOddEngine(habits{slow: 200 * time.Microsecond}), &watch}}
+	onEachLink(t, o, func(m *machine) {
+		const n = 32
+		for range 5 {
+			id := m.session(virtiocrypto.CipherAESCBC, virtiocrypto.DirectionEncrypt, key128)
+			requests := make([]*cryptodrv.Request, n)
+			for i := range requests {
+				requests[i] = m.request(cryptodrv.Shape{IV: 16, Size: 1024})
+				requests[i].Fill(id, cryptodrv.OpCipherEncrypt, nil, nil)
+			}
+			var wg sync.WaitGroup
+			started, done := make(chan bool), make(chan bool)
+			wg.Go(func() {
+				used := make([]virtqdrv.Used, n)
+				add := func(i uint64) {
+					if err := requests[i].Add(m.data.Queue, i); err != nil {
+						m.Error(err)
+					}
+				}
+				for i := range uint64(n) {
+					add(i)
+				}
+				stop := false
+				for rounds := 0; m.data.InFlight() > 0; rounds++ {
+					m.data.Show()
+					k, err := m.data.Await(used)
+					if err != nil {
+						m.Error(err)
+						return
+					}
+					select {
+					case <-done:
+						stop = true
+					default:
+					}
+					for _, u := range used[:k] {
+						if !stop {
+							add(u.Cookie)
+						}
+					}
+					if rounds == n {
+						close(started)
+					}
+				}
+			})
+			<-started
+			if err := m.control.Destroy(id); err != nil {
+				m.Error(err)
+			}
+			if watch.open.Load() != 0 || watch.errors.Load() != 0 {
+				m.Error("the destroy was answered while the session was in use")
+			}
+			close(done)
+			wg.Wait()
+		}
+	})
 }
 
 // sendAll sends requests at once and waits for all of them.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"vcrypto/engine"
 	"vcrypto/engine/gocrypto"
@@ -25,6 +26,8 @@ type habits struct {
 	room int
 	// late: requests are done by another goroutine, which wakes the queue.
 	late bool
+	// slow: late, and each request by itself takes so long.
+	slow time.Duration
 	// lazy: nothing is done until a flush.
 	lazy bool
 	// lanes: requests are done when so many wait for company, or by a flush.
@@ -51,7 +54,7 @@ func (e oddEngine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {
 		return nil, err
 	}
 	w := &oddWorker{habits: e.habits, inner: inner, wake: c.Wake, work: make(chan []*engine.Request, 1<<16), rand: newRand(9)}
-	if e.late {
+	if e.late || e.slow > 0 {
 		w.pool.Go(w.workLate)
 	}
 	return w, nil
@@ -101,7 +104,13 @@ func (w *oddWorker) begin() {
 	}
 	batch := slices.Clone(w.waiting)
 	w.waiting = w.waiting[:0]
-	if w.late {
+	switch {
+	case w.slow > 0:
+		for i := range batch {
+			w.work <- batch[i : i+1]
+		}
+		return
+	case w.late:
 		w.work <- batch
 		return
 	}
@@ -132,6 +141,7 @@ func (w *oddWorker) finish(batch []*engine.Request) {
 
 func (w *oddWorker) workLate() {
 	for batch := range w.work {
+		time.Sleep(w.slow)
 		w.finish(batch)
 		w.mu.Lock()
 		if w.some.L != nil {

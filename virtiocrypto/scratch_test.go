@@ -10,7 +10,7 @@ import (
 // TestScratch takes and gives back at random: pieces that are out do not
 // overlap, and when none is out the largest fits.
 func TestScratch(t *testing.T) {
-	const largest = 64 << 10
+	const largest = 8 << 10
 	var s scratch
 	r := rand.New(rand.NewChaCha8([32]byte{}))
 	type piece struct {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"testing"
 
+	"vcrypto/engine/gocrypto"
 	"vcrypto/virtiocrypto"
 	"vcrypto/virtiocrypto/cryptodrv"
 )
@@ -144,6 +145,50 @@ func TestCreateWithoutRoom(t *testing.T) {
 	})
 }
 
+// TestEngineSessions: the engine's sessions are closed, once, when the
+// device's are, and none is left of those that were refused.
+func TestEngineSessions(t *testing.T) {
+	const limit = 3
+	var watch watch
+	o := options{engine: watchedEngine{gocrypto.New(), &watch}, device: virtiocrypto.Options{MaxSessions: limit}}
+	onEachLink(t, o, func(m *machine) {
+		open := func(want int64) {
+			m.Helper()
+			if n := watch.open.Load(); n != want {
+				m.Errorf("%d sessions of the engine are open, want %d", n, want)
+			}
+		}
+		var ids []uint64
+		for range limit {
+			ids = append(ids, m.session(virtiocrypto.CipherAESCBC, virtiocrypto.DirectionEncrypt, key128))
+		}
+		open(limit)
+		for range 3 {
+			if _, err := m.control.Create(cbcEncrypt(key128)); err == nil {
+				m.Error("a session too many")
+			}
+			m.works0(ids[0])
+		}
+		open(limit)
+		for range 2 {
+			err := m.control.Destroy(ids[0])
+			open(limit - 1)
+			if err != nil {
+				break
+			}
+		}
+		if _, err := m.control.Exchange(cryptodrv.CreateRequest(cbcEncrypt(key128)), 15); err != nil {
+			m.Fatal(err)
+		}
+		open(limit - 1)
+		m.reset()
+		open(0)
+		if n := watch.errors.Load(); n > 0 {
+			m.Errorf("%d sessions were closed twice or while in use", n)
+		}
+	})
+}
+
 // TestSessionIDs: destroyed, destroyed twice and never made, on both queues.
 func TestSessionIDs(t *testing.T) {
 	onEachLink(t, options{device: virtiocrypto.Options{MaxSessions: 2}}, func(m *machine) {
@@ -187,6 +232,35 @@ func TestSessionIDs(t *testing.T) {
 			unknown("destroyed", id)
 			if err := m.control.Destroy(other); err != nil {
 				m.Error(err)
+			}
+		}
+	})
+}
+
+// TestOldIDInABatch: a request that names a session that was in a slot before
+// is not done with the key of the one that is there now, also while that one
+// is in use.
+func TestOldIDInABatch(t *testing.T) {
+	onEachLink(t, options{device: virtiocrypto.Options{MaxSessions: 1}}, func(m *machine) {
+		old := m.session(virtiocrypto.CipherAESCBC, virtiocrypto.DirectionEncrypt, []byte("a key that went."))
+		if err := m.control.Destroy(old); err != nil {
+			m.Fatal(err)
+		}
+		id := m.session(virtiocrypto.CipherAESCBC, virtiocrypto.DirectionEncrypt, key128)
+		const n = 32
+		requests := make([]*cryptodrv.Request, n)
+		for i := range requests {
+			requests[i] = m.request(cryptodrv.Shape{IV: 16, Size: 16})
+			requests[i].Fill([]uint64{id, old, id | 1<<32, old | 1<<63}[i%4], cryptodrv.OpCipherEncrypt, nil, nil)
+		}
+		m.batch(m.data, n, func(i int) *cryptodrv.Request { return requests[i] })
+		for i, r := range requests {
+			want := virtiocrypto.StatusInvSess
+			if i%4 == 0 {
+				want = virtiocrypto.StatusOK
+			}
+			if s := r.Status(); s != want {
+				m.Errorf("request %d: %s, want %s", i, s, want)
 			}
 		}
 	})

@@ -35,7 +35,7 @@ const (
 
 // Data opcodes, section 5.9.7.4.
 const (
-	opCipherEncrypt = uint32(ServiceCipher)<<opcodeServiceShift | 0x00
+	opCipherEncrypt = uint32(ServiceCipher) << opcodeServiceShift // | 0x00
 	opCipherDecrypt = uint32(ServiceCipher)<<opcodeServiceShift | 0x01
 )
 
@@ -106,8 +106,7 @@ const (
 	inputStatus    = 8 // le32
 	inputSize      = 16
 
-	// The answer to destroy: struct virtio_crypto_inhdr.
-	destroyAnswerSize = 1
+	// The answer to destroy is one byte, struct virtio_crypto_inhdr.
 )
 
 // A data request in the same, fixed-size layout: struct

@@ -2,15 +2,17 @@
 
 // Package enginetest is the test that every engine must pass: known answers,
 // a comparison with a second implementation over random requests in mixed
-// batches, the limits of lengths and IVs, many workers at once, and the rules
-// that package engine sets for sessions and workers.
+// batches, the limits of lengths and IVs, many sessions and workers at once,
+// and the rules that package engine sets for sessions and workers. It covers
+// ciphers, hashes, MACs and AEADs; public keys have tests of their own.
 //
 //	func TestConformance(t *testing.T) {
 //		enginetest.Run(t, func(testing.TB) engine.Engine { return New() })
 //	}
 //
-// An engine may answer NotSupported where package engine lets it (a length or
-// counter beyond its limits); then source and destination must be untouched.
+// An engine may answer NotSupported where package engine lets it (a length,
+// counter, nonce or additional data beyond its limits); then source and
+// destination must be untouched.
 package enginetest
 
 import (
@@ -34,12 +36,14 @@ func Run(t *testing.T, open func(testing.TB) engine.Engine) {
 		{"Algorithms", testAlgorithms},
 		{"SessionErrors", testSessionErrors},
 		{"Vectors", testVectors},
+		{"Wycheproof", testWycheproof},
 		{"Lengths", testLengths},
 		{"BadRequests", testBadRequests},
 		{"ForeignSession", testForeignSession},
 		{"Counters", testCounters},
 		{"Big", testBig},
 		{"Mixed", testMixed},
+		{"ManySessions", testManySessions},
 		{"Workers", testWorkers},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -66,16 +70,60 @@ func (e testable) Algorithms() []engine.Support {
 
 var directions = []engine.Direction{engine.Encrypt, engine.Decrypt}
 
-// each calls f for every algorithm, key size and direction of the engine.
-func each(t *testing.T, e engine.Engine, f func(*testing.T, engine.Params)) {
+// macKeySizes are around the block sizes of hashes.
+var macKeySizes = []int{1, 20, 32, 63, 64, 65, 127, 128, 129, 300}
+
+// variants lists what an engine can open sessions for, with random keys.
+func variants(e engine.Engine, r *rand.ChaCha8) []engine.Params {
+	var all []engine.Params
 	for _, s := range e.Algorithms() {
-		for _, n := range s.KeySizes {
-			for _, d := range directions {
-				t.Run(fmt.Sprintf("%s/%d/%s", s.Algorithm, n*8, d), func(t *testing.T) {
-					f(t, engine.Params{Algorithm: s.Algorithm, Direction: d, Key: random(newRand(1), n)})
-				})
+		ways, tags, keys := []engine.Direction{0}, []int{0}, s.KeySizes
+		switch s.Algorithm.Kind() {
+		case engine.Cipher:
+			ways = directions
+		case engine.AEAD:
+			ways, tags = directions, []int{engine.MaxTag}
+			if s.Algorithm != engine.ChaCha20Poly1305 {
+				tags = []int{engine.MaxTag, 12, 4}
+			}
+		case engine.Hash:
+			keys = []int{0}
+		case engine.MAC:
+			if keys == nil {
+				keys = macKeySizes
+			}
+		case engine.PublicKey:
+			continue
+		}
+		for _, n := range keys {
+			for _, tag := range tags {
+				for _, d := range ways {
+					all = append(all, engine.Params{Algorithm: s.Algorithm, Direction: d, Key: random(r, n), TagSize: tag})
+				}
 			}
 		}
+	}
+	return all
+}
+
+func describe(p engine.Params) string {
+	s := p.Algorithm.String()
+	if len(p.Key) > 0 {
+		s += fmt.Sprintf("/%d", len(p.Key)*8)
+	}
+	if p.TagSize > 0 {
+		s += fmt.Sprintf("/tag%d", p.TagSize*8)
+	}
+	if p.Direction != 0 {
+		s += "/" + p.Direction.String()
+	}
+	return s
+}
+
+// each calls f for every algorithm, key size and direction of the engine.
+func each(t *testing.T, e engine.Engine, f func(*testing.T, engine.Params)) {
+	for _, p := range variants(e, newRand(1)) {
+		t.Run(describe(p), func(t *testing.T) { f(t, p) })
 	}
 }
 
@@ -93,9 +141,11 @@ func random(r *rand.ChaCha8, n int) []byte {
 func newSession(t testing.TB, e engine.Engine, p engine.Params) engine.Session {
 	t.Helper()
 	key := slices.Clone(p.Key)
-	s, err := e.NewSession(engine.Params{Algorithm: p.Algorithm, Direction: p.Direction, Key: key})
+	borrowed := p
+	borrowed.Key = key
+	s, err := e.NewSession(borrowed)
 	if err != nil {
-		t.Fatalf("new session for %s, %d key bytes, %s: %v", p.Algorithm, len(p.Key), p.Direction, err)
+		t.Fatalf("new session for %s: %v", describe(p), err)
 	}
 	if !bytes.Equal(key, p.Key) {
 		t.Error("the engine changed the caller's key")
@@ -135,14 +185,12 @@ func testAlgorithms(t *testing.T, e engine.Engine) {
 		if i > 0 && all[i-1].Algorithm >= s.Algorithm {
 			t.Errorf("%s stands before %s", all[i-1].Algorithm, s.Algorithm)
 		}
-		if s.Algorithm.Kind() != engine.Cipher {
-			t.Errorf("%s: this test has nothing for it yet", s.Algorithm)
-		}
-		if len(s.KeySizes) == 0 {
+		defined := s.Algorithm.KeySizes()
+		if defined != nil && len(s.KeySizes) == 0 {
 			t.Errorf("%s has no key sizes", s.Algorithm)
 		}
 		for _, n := range s.KeySizes {
-			if !slices.Contains(s.Algorithm.KeySizes(), n) {
+			if defined != nil && !slices.Contains(defined, n) {
 				t.Errorf("%s has no keys of %d bytes", s.Algorithm, n)
 			}
 		}
@@ -157,21 +205,33 @@ func testSessionErrors(t *testing.T, e engine.Engine) {
 			s.Close()
 		}
 		if !errors.Is(err, want) {
-			t.Errorf("%s, %d key bytes, %s: error %v, want %v", p.Algorithm, len(p.Key), p.Direction, err, want)
+			t.Errorf("%s: error %v, want %v", describe(p), err, want)
 		}
 		if ee := (*engine.Error)(nil); err != nil && (!errors.As(err, &ee) || ee.Engine != e.Name()) {
 			t.Errorf("error %v does not name engine %s", err, e.Name())
 		}
 	}
-	for _, s := range e.Algorithms() {
-		for _, n := range []int{0, 1, 15, 17, 33, 64, 65, 4096} {
-			if slices.Contains(s.Algorithm.KeySizes(), n) {
-				continue
+	for _, p := range variants(e, newRand(9)) {
+		if p.Algorithm.KeySizes() != nil {
+			for _, n := range []int{0, 1, 15, 17, 33, 65, 4096} {
+				q := p
+				q.Key = make([]byte, n)
+				refused(q, engine.ErrKey)
 			}
-			refused(engine.Params{Algorithm: s.Algorithm, Direction: engine.Encrypt, Key: make([]byte, n)}, engine.ErrKey)
 		}
-		for _, d := range []engine.Direction{0, engine.Decrypt + 1, 255} {
-			refused(engine.Params{Algorithm: s.Algorithm, Direction: d, Key: make([]byte, s.KeySizes[0])}, engine.ErrNotSupported)
+		if p.Direction != 0 {
+			for _, d := range []engine.Direction{0, engine.Decrypt + 1, 255} {
+				q := p
+				q.Direction = d
+				refused(q, engine.ErrNotSupported)
+			}
+		}
+		if p.TagSize > 0 {
+			for _, n := range []int{-1, 0, 1, engine.MaxTag + 1, 255, 256 + engine.MaxTag} {
+				q := p
+				q.TagSize = n
+				refused(q, engine.ErrNotSupported)
+			}
 		}
 	}
 	for _, a := range []engine.Algorithm{0, 65535} {
@@ -179,35 +239,9 @@ func testSessionErrors(t *testing.T, e engine.Engine) {
 	}
 }
 
-func testVectors(t *testing.T, e engine.Engine) {
-	tested := 0
-	for _, v := range Vectors {
-		if !slices.ContainsFunc(e.Algorithms(), func(s engine.Support) bool {
-			return s.Algorithm == v.Algorithm && slices.Contains(s.KeySizes, len(v.Key))
-		}) {
-			continue
-		}
-		tested++
-		t.Run(v.Name, func(t *testing.T) {
-			w := newWorker(t, e, 4)
-			var jobs []*job
-			for _, inPlace := range []bool{false, true} {
-				for _, d := range directions {
-					j := &job{iv: v.IV, src: v.Plaintext, want: v.Ciphertext, inPlace: inPlace}
-					if d == engine.Decrypt {
-						j.src, j.want = j.want, j.src
-					}
-					j.session = newSession(t, e, engine.Params{Algorithm: v.Algorithm, Direction: d, Key: v.Key})
-					jobs = append(jobs, j)
-				}
-			}
-			do(t, w, jobs)
-			for _, j := range jobs {
-				j.check(t, false)
-			}
-		})
-	}
-	if tested == 0 {
-		t.Error("no vector fits the engine")
-	}
+// has reports whether the engine has an algorithm with keys of n bytes.
+func has(e engine.Engine, a engine.Algorithm, n int) bool {
+	return slices.ContainsFunc(e.Algorithms(), func(s engine.Support) bool {
+		return s.Algorithm == a && (s.KeySizes == nil || slices.Contains(s.KeySizes, n))
+	})
 }

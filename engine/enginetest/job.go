@@ -11,15 +11,24 @@ import (
 
 // job is a request with the answer it must get.
 type job struct {
-	session   engine.Session
-	iv        []byte
-	src, want []byte
-	inPlace   bool
-	misalign  int // the buffers begin so many bytes after an aligned address
+	name     string // says in an error what it is, if not empty
+	session  engine.Session
+	kind     engine.Kind
+	iv, aad  []byte
+	src      []byte
+	want     []byte // what Dst holds in the end
+	tag      []byte // an AEAD's, of encryption and decryption alike
+	status   engine.Status
+	inPlace  bool // for ciphers and AEADs
+	misalign int  // the buffers begin so many bytes after an aligned address
 
-	req    engine.Request
-	before []byte // what Dst held
-	reaped int
+	// mayRefuse: NotSupported will do.
+	mayRefuse bool
+
+	encrypt bool
+	req     engine.Request
+	before  []byte // what Dst held
+	reaped  int
 }
 
 // canary surrounds destinations.
@@ -30,48 +39,84 @@ const (
 
 // prepare fills in the request, with buffers of its own.
 func (j *job) prepare() {
-	room := func() []byte {
-		b := bytes.Repeat([]byte{canary}, len(j.src)+j.misalign+2*canarySize)
+	room := func(n int) []byte {
+		b := bytes.Repeat([]byte{canary}, n+j.misalign+2*canarySize)
 		start := canarySize + j.misalign
-		return b[start : start+len(j.src) : len(b)]
+		return b[start : start+n : len(b)]
 	}
-	dst := room()
-	src := dst
-	if !j.inPlace {
-		src = room()
+	if j.status == engine.Pending {
+		j.status = engine.OK
 	}
+	src := room(len(j.src))
 	copy(src, j.src)
+	dst := src
+	switch {
+	case j.kind == engine.Hash || j.kind == engine.MAC:
+		dst = room(len(j.want))
+	case !j.inPlace:
+		dst = room(len(j.src))
+	}
 	j.before = bytes.Clone(dst)
-	j.req = engine.Request{Session: j.session, Src: src, Dst: dst, IVLen: uint8(len(j.iv)), Owner: j}
+	j.reaped = 0
+	j.req = engine.Request{
+		Session: j.session, Src: src, Dst: dst, AAD: bytes.Clone(j.aad),
+		IVLen: uint8(len(j.iv)), TagLen: uint8(len(j.tag)), Owner: j,
+	}
 	copy(j.req.IV[:], j.iv)
+	if !j.encrypt {
+		copy(j.req.Tag[:], j.tag)
+	}
 }
 
 // check compares the outcome with what was to come.
-func (j *job) check(t testing.TB, mayRefuse bool) {
+func (j *job) check(t testing.TB) {
 	t.Helper()
 	r := &j.req
+	fail := func(format string, args ...any) {
+		t.Helper()
+		t.Errorf("%s (%d bytes, %d of IV, %d of additional data, in place %t, misaligned by %d): "+format,
+			append([]any{j.name, len(j.src), len(j.iv), len(j.aad), j.inPlace, j.misalign}, args...)...)
+	}
 	if j.reaped != 1 {
-		t.Fatalf("reaped %d times", j.reaped)
+		t.Fatalf("%s: reaped %d times", j.name, j.reaped)
 	}
-	if mayRefuse && r.Status == engine.NotSupported {
-		if !bytes.Equal(r.Dst, j.before) {
-			t.Errorf("%d bytes refused, but the destination was changed", len(j.src))
-		}
-		return
-	}
-	if r.Status != engine.OK {
-		t.Fatalf("%d bytes: status %d, want OK", len(j.src), r.Status)
-	}
-	if !bytes.Equal(r.Dst, j.want) {
-		t.Errorf("%d bytes, in place %t, misaligned by %d: wrong from byte %d on", len(j.src), j.inPlace, j.misalign, firstDifference(r.Dst, j.want))
+	if r.Owner != any(j) || r.Session != j.session {
+		fail("the owner or the session was changed")
 	}
 	if !j.inPlace && !bytes.Equal(r.Src, j.src) {
-		t.Errorf("%d bytes: the source was changed", len(j.src))
+		fail("the source was changed")
 	}
 	for _, c := range r.Dst[len(r.Dst):cap(r.Dst)] {
 		if c != canary {
-			t.Errorf("%d bytes: written beyond the destination", len(j.src))
+			fail("written beyond the destination")
 			break
+		}
+	}
+	if j.mayRefuse && r.Status == engine.NotSupported {
+		if !bytes.Equal(r.Dst, j.before) {
+			fail("refused, but the destination was changed")
+		}
+		return
+	}
+	if r.Status != j.status {
+		fail("status %d, want %d", r.Status, j.status)
+		return
+	}
+	switch r.Status {
+	case engine.OK:
+		if !bytes.Equal(r.Dst, j.want) {
+			fail("wrong from byte %d on", firstDifference(r.Dst, j.want))
+		}
+		if !bytes.Equal(r.Tag[:len(j.tag)], j.tag) {
+			fail("tag %x, want %x", r.Tag[:len(j.tag)], j.tag)
+		}
+	case engine.BadTag:
+		if !bytes.Equal(r.Dst, make([]byte, len(r.Dst))) {
+			fail("the tag is bad, but the destination is not zero")
+		}
+	case engine.BadRequest:
+		if !bytes.Equal(r.Dst, j.before) {
+			fail("a bad request changed the destination")
 		}
 	}
 }
@@ -85,7 +130,8 @@ func firstDifference(a, b []byte) int {
 	return min(len(a), len(b))
 }
 
-// do prepares the jobs, submits them as one batch and reaps them all.
+// do prepares the jobs, submits them as one batch, reaps them all and checks
+// them.
 func do(t testing.TB, w engine.Worker, jobs []*job) {
 	t.Helper()
 	reqs := make([]*engine.Request, len(jobs))
@@ -94,6 +140,9 @@ func do(t testing.TB, w engine.Worker, jobs []*job) {
 		reqs[i] = &j.req
 	}
 	submit(t, w, reqs)
+	for _, j := range jobs {
+		j.check(t)
+	}
 }
 
 // submit submits the requests and reaps them all, in several ways.

@@ -5,19 +5,53 @@ package enginetest
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha3"
+	"crypto/sha512"
+	"encoding/binary"
+	"hash"
 	"testing"
+
+	"golang.org/x/crypto/chacha20poly1305"
+	"golang.org/x/crypto/xts"
 
 	"vcrypto/engine"
 )
 
-// reference does a request with Go's crypto library: the second opinion.
-func reference(t testing.TB, p engine.Params, iv, src []byte) []byte {
+// The second opinion: Go's crypto libraries, and for CMAC and CCM, which those
+// lack, the publications' algorithms written down.
+
+var hashes = map[engine.Algorithm]func() hash.Hash{
+	engine.SHA1: sha1.New, engine.SHA224: sha256.New224, engine.SHA256: sha256.New,
+	engine.SHA384: sha512.New384, engine.SHA512: sha512.New,
+	engine.SHA3_224: func() hash.Hash { return sha3.New224() },
+	engine.SHA3_256: func() hash.Hash { return sha3.New256() },
+	engine.SHA3_384: func() hash.Hash { return sha3.New384() },
+	engine.SHA3_512: func() hash.Hash { return sha3.New512() },
+}
+
+var hmacs = map[engine.Algorithm]func() hash.Hash{
+	engine.HMACSHA1: sha1.New, engine.HMACSHA224: sha256.New224, engine.HMACSHA256: sha256.New,
+	engine.HMACSHA384: sha512.New384, engine.HMACSHA512: sha512.New,
+}
+
+// refCipher does a cipher's request.
+func refCipher(t testing.TB, p engine.Params, iv, src []byte) []byte {
 	t.Helper()
-	block, err := aes.NewCipher(p.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dst := make([]byte, len(src))
+	if p.Algorithm == engine.AESXTS {
+		c := must(xts.NewCipher(aes.NewCipher, p.Key))
+		// The library's tweak is a sector number, half of ours.
+		crypt := c.Encrypt
+		if p.Direction == engine.Decrypt {
+			crypt = c.Decrypt
+		}
+		crypt(dst, src, binary.LittleEndian.Uint64(iv))
+		return dst
+	}
+	block := must(aes.NewCipher(p.Key))
 	switch p.Algorithm {
 	case engine.AESECB:
 		one := block.Encrypt
@@ -39,4 +73,132 @@ func reference(t testing.TB, p engine.Params, iv, src []byte) []byte {
 		t.Fatalf("the conformance test has no reference for %s", p.Algorithm)
 	}
 	return dst
+}
+
+// refDigest returns the first n bytes of a hash or a MAC.
+func refDigest(t testing.TB, p engine.Params, src []byte, n int) []byte {
+	t.Helper()
+	switch a := p.Algorithm; {
+	case hashes[a] != nil:
+		h := hashes[a]()
+		h.Write(src)
+		return h.Sum(nil)[:n]
+	case hmacs[a] != nil:
+		h := hmac.New(hmacs[a], p.Key)
+		h.Write(src)
+		return h.Sum(nil)[:n]
+	case a == engine.SHAKE128:
+		return sha3.SumSHAKE128(src, n)
+	case a == engine.SHAKE256:
+		return sha3.SumSHAKE256(src, n)
+	case a == engine.CMACAES:
+		return cmac(must(aes.NewCipher(p.Key)), src)[:n]
+	}
+	t.Fatalf("the conformance test has no reference for %s", p.Algorithm)
+	return nil
+}
+
+// refSeal encrypts for an AEAD, and returns ciphertext and tag.
+func refSeal(t testing.TB, p engine.Params, iv, aad, plaintext []byte) (ciphertext, tag []byte) {
+	t.Helper()
+	var sealed []byte
+	switch p.Algorithm {
+	case engine.AESCCM:
+		return ccmSeal(must(aes.NewCipher(p.Key)), p.TagSize, iv, aad, plaintext)
+	case engine.AESGCM:
+		block := must(aes.NewCipher(p.Key))
+		a := must(cipher.NewGCMWithNonceSize(block, len(iv)))
+		sealed = a.Seal(nil, iv, plaintext, aad)
+	case engine.ChaCha20Poly1305:
+		sealed = must(chacha20poly1305.New(p.Key)).Seal(nil, iv, plaintext, aad)
+	default:
+		t.Fatalf("the conformance test has no reference for %s", p.Algorithm)
+	}
+	n := len(plaintext)
+	return sealed[:n], sealed[n : n+p.TagSize] // a short tag is a long one's beginning
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err) // the test chose the arguments
+	}
+	return v
+}
+
+// cmac is NIST SP 800-38B section 6.2.
+func cmac(b cipher.Block, msg []byte) []byte {
+	double := func(in []byte) []byte {
+		out := make([]byte, aes.BlockSize)
+		for i := range out {
+			out[i] = in[i] << 1
+			if i+1 < len(in) {
+				out[i] |= in[i+1] >> 7
+			}
+		}
+		out[15] ^= 0x87 * (in[0] >> 7)
+		return out
+	}
+	k := make([]byte, aes.BlockSize)
+	b.Encrypt(k, k)
+	k = double(k)
+	last := len(msg) - len(msg)%aes.BlockSize
+	if last == len(msg) && last > 0 {
+		last -= aes.BlockSize
+	}
+	final := append([]byte(nil), msg[last:]...)
+	if len(final) < aes.BlockSize {
+		k = double(k)
+		final = append(final, 0x80)
+		final = append(final, make([]byte, aes.BlockSize-len(final))...)
+	}
+	for i := range final {
+		final[i] ^= k[i]
+	}
+	return cbcMAC(b, append(append([]byte(nil), msg[:last]...), final...))
+}
+
+// cbcMAC is the last block of CBC with an IV of zeros.
+func cbcMAC(b cipher.Block, blocks []byte) []byte {
+	x := make([]byte, aes.BlockSize)
+	for ; len(blocks) > 0; blocks = blocks[aes.BlockSize:] {
+		for i := range x {
+			x[i] ^= blocks[i]
+		}
+		b.Encrypt(x, x)
+	}
+	return x
+}
+
+// ccmSeal is NIST SP 800-38C section 6.1, with the formatting of appendix A.
+func ccmSeal(b cipher.Block, tagSize int, nonce, aad, plaintext []byte) (ciphertext, tag []byte) {
+	pad := func(in []byte) []byte { return append(in, make([]byte, -len(in)&(aes.BlockSize-1))...) }
+	q := 15 - len(nonce)
+	first := make([]byte, aes.BlockSize)
+	binary.BigEndian.PutUint64(first[8:], uint64(len(plaintext)))
+	first[0] = byte((tagSize-2)/2<<3 | (q - 1))
+	if len(aad) > 0 {
+		first[0] |= 0x40
+	}
+	copy(first[1:], nonce)
+	if q < 8 && uint64(len(plaintext))>>(8*q) != 0 {
+		panic("ccm: message too long for the nonce")
+	}
+	blocks := first
+	if n := len(aad); n > 0 && n < 0xff00 {
+		blocks = append(blocks, byte(n>>8), byte(n))
+	} else if n > 0 {
+		blocks = append(blocks, 0xff, 0xfe, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+	}
+	blocks = pad(append(blocks, aad...))
+	blocks = pad(append(blocks, plaintext...))
+	mac := cbcMAC(b, blocks)
+
+	counter := make([]byte, aes.BlockSize)
+	counter[0] = byte(q - 1)
+	copy(counter[1:], nonce)
+	stream := cipher.NewCTR(b, counter)
+	stream.XORKeyStream(mac, mac)
+	ciphertext = make([]byte, len(plaintext))
+	stream.XORKeyStream(ciphertext, plaintext)
+	return ciphertext, mac[:tagSize]
 }

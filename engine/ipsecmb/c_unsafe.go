@@ -86,6 +86,9 @@ func cProbe() error {
 	return nil
 }
 
+// cClosed stands for a session that was closed.
+var cClosed cSession = &C.vc_closed
+
 // cPool holds sessions. Its methods must not overlap.
 type cPool struct{ c *C.struct_vc_pool }
 

@@ -28,11 +28,11 @@
 //
 // # Limits
 //
-// The library counts bytes of a lane in 16 bits, and counters' blocks in 32. A
-// request ends NotSupported, for another engine to do, if it is longer than
-// 65,520 bytes (CBC encryption, ECB) or 65,534 (HMAC, CMAC, CCM), if a counter
-// of CTR would carry beyond its last 32 bits, or if CCM's additional data is
-// longer than 46 bytes. AES-192 has no CMAC and no CCM.
+// The library counts bytes of a lane in 16 bits, and blocks of a counter in 32.
+// Ciphers' requests beyond that are done in pieces. For others, a request ends
+// NotSupported, for another engine to do, if it is longer than 65,534 bytes
+// (HMAC, CMAC, CCM), or if CCM's additional data is longer than 46 bytes.
+// AES-192 has no CMAC and no CCM.
 //
 // # Memory
 //

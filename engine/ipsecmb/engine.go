@@ -168,9 +168,9 @@ func (s *session) AtClose(f func()) { s.atEnd = append(s.atEnd, f) }
 // Close zeroes the key.
 func (s *session) Close() {
 	s.engine.mu.Lock()
-	if s.c != nil {
+	if s.c != cClosed {
 		s.engine.pool.close(s.c)
-		s.c = nil
+		s.c = cClosed
 	}
 	s.engine.mu.Unlock()
 	for _, f := range s.atEnd {

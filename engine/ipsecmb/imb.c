@@ -17,10 +17,13 @@
 /* The most jobs in a burst: the more, the less often lanes run empty. */
 #define BURST 256
 
-/* The memory ahead of the loop that fills jobs that is asked for early. */
-#define PREFETCH 6
+/* Where no lanes are, jobs that stay in L1 matter more. */
+#define SMALL_BURST 32
 
 _Static_assert(BURST <= IMB_MAX_JOBS, "a burst fits the library's queue");
+
+/* What a Go session names after its end. Nothing shares its class. */
+struct vc_session vc_closed = {.kind = VC_KINDS, .class = UINT8_MAX};
 
 /* The requests of a class, as a list of indices. */
 struct list {
@@ -38,6 +41,8 @@ struct vc_worker {
 	uint8_t touched[CLASSES]; /* classes with lists that are not empty */
 
 	uint32_t ids[BURST]; /* indices of the requests of a burst */
+	uint64_t off[BURST]; /* how far they are */
+	uint8_t ivs[BURST][IMB_AES_BLOCK_SIZE];
 	uint8_t tags[BURST][IMB_SHA512_DIGEST_SIZE_IN_BYTES];
 	struct gcm_context_data gcm;
 	IMB_JOB jobs[BURST] __attribute__((aligned(64)));
@@ -51,7 +56,7 @@ static struct vc_request *at(uintptr_t reqs, uint32_t i)
 /* session_of returns the session of a request, NULL if it is not ours. */
 static inline struct vc_session *session_of(const struct vc_worker *w, const struct vc_request *r)
 {
-	return r->type == w->type ? *r->session : NULL;
+	return r->type == w->type && *r->session != &vc_closed ? *r->session : NULL;
 }
 
 /* fits checks a cipher's request but for what only its kind must meet. */
@@ -63,15 +68,36 @@ static inline int fits(const struct vc_session *s, const struct vc_request *r)
 	       (len & s->block_mask) == 0;
 }
 
-/* Counters count blocks in 32 bits. */
-static inline int counter_wraps(const struct vc_request *r)
+/* The library counts in the last 32 of a counter's 128 bits. */
+static inline uint64_t counter(const uint8_t *iv)
 {
 	uint32_t c;
 
-	memcpy(&c, r->iv + 12, sizeof(c));
+	memcpy(&c, iv + 12, sizeof(c));
+	return __builtin_bswap32(c);
+}
+
+/* Does it stay in them until the end? */
+static inline int counter_wraps(const struct vc_request *r)
+{
 	uint64_t blocks = ((uint64_t)r->src.len + IMB_AES_BLOCK_SIZE - 1) / IMB_AES_BLOCK_SIZE;
 
-	return (uint64_t)__builtin_bswap32(c) + blocks > UINT64_C(1) << 32;
+	return counter(r->iv) + blocks > UINT64_C(1) << 32;
+}
+
+/* add_counter adds blocks to a counter, in all its bits. */
+static void add_counter(uint8_t *sum, const uint8_t *iv, uint64_t blocks)
+{
+	uint64_t hi, lo;
+
+	memcpy(&hi, iv, 8);
+	memcpy(&lo, iv + 8, 8);
+	hi = __builtin_bswap64(hi);
+	lo = __builtin_bswap64(lo) + blocks;
+	hi = __builtin_bswap64(hi + (lo < blocks));
+	lo = __builtin_bswap64(lo);
+	memcpy(sum, &hi, 8);
+	memcpy(sum + 8, &lo, 8);
 }
 
 static int bad_aead(const struct vc_session *s, const struct vc_request *r)
@@ -113,8 +139,6 @@ static int check(const struct vc_session *s, struct vc_request *r)
 			return VC_BAD_REQUEST;
 		if (len == 0)
 			return VC_OK;
-		if (s->kind == VC_CTR && counter_wraps(r))
-			return VC_NOT_SUPPORTED;
 		break;
 	case VC_HMAC:
 	case VC_CMAC:
@@ -185,19 +209,6 @@ static inline void fill_cipher(IMB_JOB *j, const struct vc_session *s, struct vc
 	j->iv = r->iv;
 }
 
-/* ended sets the statuses of a burst's n jobs, of which some may have failed. */
-static void ended(struct vc_worker *w, uintptr_t reqs, uint32_t n, int tags)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		struct vc_request *r = at(reqs, w->ids[i]);
-
-		if (w->jobs[i].status != IMB_STATUS_COMPLETED)
-			r->status = VC_FAILED;
-		else
-			finish(*r->session, r, tags ? w->tags[i] : NULL);
-	}
-}
-
 static inline uint32_t cipher_burst(struct vc_worker *w, const struct vc_session *s, uint32_t n)
 {
 	IMB_CIPHER_MODE mode = s->kind == VC_CTR ? IMB_CIPHER_CNTR : IMB_CIPHER_CBC;
@@ -206,17 +217,69 @@ static inline uint32_t cipher_burst(struct vc_worker *w, const struct vc_session
 	return IMB_SUBMIT_CIPHER_BURST_NOCHECK(w->mgr, w->jobs, n, mode, dir, s->key_len);
 }
 
-/* run_ciphers does the requests w->ids[:n] of one class. */
+/*
+ * piece makes a job of what is left of a request after off bytes, as much as
+ * the library takes at a time, and returns the length. The IV of what follows
+ * is the ciphertext before it, or the counter after it.
+ */
+static uint64_t piece(IMB_JOB *j, const struct vc_session *s, struct vc_request *r, uint64_t off, uint8_t *iv)
+{
+	uint64_t len = (uint64_t)r->src.len - off;
+
+	fill_cipher(j, s, r);
+	j->src += off;
+	j->dst += off;
+	if (s->kind == VC_CBC_ENC) {
+		if (off > 0)
+			j->iv = r->dst.p + off - IMB_AES_BLOCK_SIZE;
+		if (len > MAX_BLOCKS16)
+			len = MAX_BLOCKS16;
+	} else if (s->kind == VC_CTR) {
+		uint64_t fit;
+
+		add_counter(iv, r->iv, off / IMB_AES_BLOCK_SIZE);
+		fit = ((UINT64_C(1) << 32) - counter(iv)) * IMB_AES_BLOCK_SIZE;
+		if (len > fit)
+			len = fit;
+		j->iv = iv;
+	}
+	j->msg_len_to_cipher_in_bytes = len;
+	return len;
+}
+
+/*
+ * run_ciphers does the requests w->ids[:n] of one class: in one go, or if some
+ * are longer than what the library takes, in as many as it needs, each with a
+ * piece of every request that is not done.
+ */
 static void run_ciphers(struct vc_worker *w, const struct vc_session *s, uintptr_t reqs, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		struct vc_request *r = at(reqs, w->ids[i]);
-
-		w->jobs[i].status = IMB_STATUS_BEING_PROCESSED;
-		fill_cipher(&w->jobs[i], *r->session, r);
+		at(reqs, w->ids[i])->status = VC_OK;
+		w->off[i] = 0;
 	}
-	cipher_burst(w, s, n);
-	ended(w, reqs, n, 0);
+	while (n > 0) {
+		uint32_t left = 0;
+
+		for (uint32_t i = 0; i < n; i++) {
+			struct vc_request *r = at(reqs, w->ids[i]);
+
+			w->jobs[i].status = IMB_STATUS_BEING_PROCESSED;
+			w->off[i] += piece(&w->jobs[i], *r->session, r, w->off[i], w->ivs[i]);
+		}
+		cipher_burst(w, s, n);
+		for (uint32_t i = 0; i < n; i++) {
+			struct vc_request *r = at(reqs, w->ids[i]);
+
+			if (w->jobs[i].status != IMB_STATUS_COMPLETED) {
+				r->status = VC_FAILED;
+			} else if (w->off[i] < (uint64_t)r->src.len) {
+				w->ids[left] = w->ids[i];
+				w->off[left++] = w->off[i];
+			}
+		}
+		n = left;
+	}
 }
 
 static const IMB_HASH_ALG hmacs[VC_HASHES] = {
@@ -247,7 +310,14 @@ static void run_hmacs(struct vc_worker *w, const struct vc_session *s, uintptr_t
 		j->u.HMAC._hashed_auth_key_xor_opad = rs->hmac.opad;
 	}
 	IMB_SUBMIT_HASH_BURST_NOCHECK(w->mgr, w->jobs, n, hmacs[s->hash]);
-	ended(w, reqs, n, 1);
+	for (uint32_t i = 0; i < n; i++) {
+		struct vc_request *r = at(reqs, w->ids[i]);
+
+		if (w->jobs[i].status != IMB_STATUS_COMPLETED)
+			r->status = VC_FAILED;
+		else
+			finish(*r->session, r, w->tags[i]);
+	}
 }
 
 /* run_gcm does a request at once: GCM needs no company. */
@@ -308,11 +378,6 @@ static void fill_job(IMB_JOB *j, const struct vc_session *s, struct vc_request *
 	j->auth_tag_output = tag;
 	j->auth_tag_output_len_in_bytes = s->tag_len;
 	switch (s->kind) {
-	case VC_ECB:
-		j->cipher_mode = IMB_CIPHER_ECB;
-		j->enc_keys = s->aes.enc;
-		j->dec_keys = s->aes.dec;
-		break;
 	case VC_SHA:
 		j->hash_alg = shas[s->hash];
 		j->chain_order = IMB_ORDER_HASH_CIPHER;
@@ -380,6 +445,31 @@ static void run_jobs(struct vc_worker *w, uintptr_t reqs, uint32_t n)
 		job_ended(w, reqs, j);
 }
 
+/* run_ecb does a request at once, in pieces that the library takes. */
+static void run_ecb(struct vc_worker *w, const struct vc_session *s, struct vc_request *r)
+{
+	uint64_t len = (uint64_t)r->src.len;
+
+	r->status = VC_OK;
+	for (uint64_t off = 0, m; off < len; off += m) {
+		IMB_JOB *j = IMB_GET_NEXT_JOB(w->mgr);
+
+		m = len - off < MAX_BLOCKS16 ? len - off : MAX_BLOCKS16;
+		fill_job(j, s, r, w->tags[0]);
+		j->cipher_mode = IMB_CIPHER_ECB;
+		j->enc_keys = s->aes.enc;
+		j->dec_keys = s->aes.dec;
+		j->src += off;
+		j->dst += off;
+		j->msg_len_to_cipher_in_bytes = m;
+		j = IMB_SUBMIT_JOB_NOCHECK(w->mgr);
+		if (!j)
+			j = IMB_FLUSH_JOB(w->mgr);
+		if (!j || j->status != IMB_STATUS_COMPLETED)
+			r->status = VC_FAILED;
+	}
+}
+
 /* run_long does one hash of any length. */
 static void run_long(struct vc_worker *w, const struct vc_session *s, struct vc_request *r)
 {
@@ -400,15 +490,81 @@ static void run_burst(struct vc_worker *w, const struct vc_session *s, uintptr_t
 		run_hmacs(w, s, reqs, n);
 		break;
 	case VC_GCM:
+	case VC_ECB:
 		for (uint32_t i = 0; i < n; i++) {
 			struct vc_request *r = at(reqs, w->ids[i]);
 
-			run_gcm(w, *r->session, r);
+			(s->kind == VC_GCM ? run_gcm : run_ecb)(w, *r->session, r);
 		}
 		break;
 	default:
 		run_jobs(w, reqs, n);
 	}
+}
+
+/*
+ * fill_burst makes jobs of m requests of the class of first, a cipher's. If it
+ * returns 0, one of them is of another class or ends without work. What tells
+ * is gathered without branches, as it all but never does.
+ */
+static inline __attribute__((always_inline)) int
+fill_burst(IMB_JOB *j, struct vc_request **rs, uint32_t m, uintptr_t type,
+	   const struct vc_session *first, const enum vc_kind kind)
+{
+	const uint64_t mask = kind == VC_CTR ? 0 : IMB_AES_BLOCK_SIZE - 1;
+	uint64_t odd = 0;
+
+	for (struct vc_request **end = rs + m; rs < end; rs++, j++) {
+		struct vc_request *r = *rs;
+
+		if (__builtin_expect(r->type != type, 0))
+			return 0;
+
+		const struct vc_session *s = *r->session;
+		const uint64_t len = (uint64_t)r->src.len;
+
+		if (s != first)
+			odd |= (uint64_t)(s->class ^ first->class);
+		odd |= (len & mask) | (len ^ (uint64_t)r->dst.len) |
+		       (uint64_t)(r->iv_len ^ IMB_AES_BLOCK_SIZE);
+		if (kind == VC_CBC_ENC)
+			odd |= (len - 1 >= MAX_BLOCKS16);
+		else
+			odd |= (len == 0);
+		if (kind == VC_CTR)
+			odd |= (uint64_t)counter_wraps(r);
+		if (kind == VC_CBC_DEC)
+			j->dec_keys = s->aes.dec;
+		else
+			j->enc_keys = s->aes.enc;
+		j->src = r->src.p;
+		j->dst = r->dst.p;
+		j->msg_len_to_cipher_in_bytes = len;
+		j->iv = r->iv;
+		if (r->status != VC_OK) /* it mostly is, from the last time */
+			r->status = VC_OK;
+	}
+	return odd == 0;
+}
+
+typedef int fill_fn(IMB_JOB *, struct vc_request **, uint32_t, uintptr_t, const struct vc_session *);
+
+static __attribute__((noinline)) int
+fill_cbc_enc(IMB_JOB *j, struct vc_request **rs, uint32_t m, uintptr_t type, const struct vc_session *first)
+{
+	return fill_burst(j, rs, m, type, first, VC_CBC_ENC);
+}
+
+static __attribute__((noinline)) int
+fill_cbc_dec(IMB_JOB *j, struct vc_request **rs, uint32_t m, uintptr_t type, const struct vc_session *first)
+{
+	return fill_burst(j, rs, m, type, first, VC_CBC_DEC);
+}
+
+static __attribute__((noinline)) int
+fill_ctr(IMB_JOB *j, struct vc_request **rs, uint32_t m, uintptr_t type, const struct vc_session *first)
+{
+	return fill_burst(j, rs, m, type, first, VC_CTR);
 }
 
 /*
@@ -419,36 +575,22 @@ static uint32_t run_same(struct vc_worker *w, uintptr_t reqs, uint32_t n, int fl
 {
 	const struct vc_session *first = session_of(w, at(reqs, 0));
 
-	if (!first || (first->kind != VC_CBC_ENC && first->kind != VC_CBC_DEC && first->kind != VC_CTR))
+	if (!first || !(first->kind == VC_CBC_ENC || first->kind == VC_CBC_DEC || first->kind == VC_CTR))
 		return 0;
 	if (first->kind == VC_CBC_ENC && !flush)
 		n -= n % VC_LANES;
 
-	const int ctr = first->kind == VC_CTR;
-	const uint8_t class = first->class;
-	const uint64_t max = first->max_len;
+	const uint32_t burst = first->kind == VC_CBC_ENC ? BURST : SMALL_BURST;
+	fill_fn *const fill = first->kind == VC_CBC_ENC ? fill_cbc_enc :
+			      first->kind == VC_CBC_DEC ? fill_cbc_dec : fill_ctr;
 	uint32_t done = 0;
 
 	while (done < n) {
-		uint32_t m = n - done < BURST ? n - done : BURST;
+		uint32_t m = n - done < burst ? n - done : burst;
 		struct vc_request **rs = (struct vc_request **)reqs + done;
 
-		for (uint32_t i = 0; i < m; i++) {
-			if (i + PREFETCH < m) {
-				__builtin_prefetch(rs[i + PREFETCH]);
-				__builtin_prefetch((char *)rs[i + PREFETCH] + 64, 1);
-			}
-
-			struct vc_request *r = rs[i];
-			const struct vc_session *s = session_of(w, r);
-
-			if (__builtin_expect(!s || s->class != class || !fits(s, r) ||
-					     (uint64_t)r->src.len - 1 >= max ||
-					     (ctr && counter_wraps(r)), 0))
-				return done;
-			fill_cipher(&w->jobs[i], s, r);
-			r->status = VC_OK;
-		}
+		if (!fill(w->jobs, rs, m, w->type, first))
+			return done;
 		if (__builtin_expect(cipher_burst(w, first, m) != m, 0)) {
 			/* It never is, with arguments checked. */
 			for (uint32_t i = 0; i < m; i++)

@@ -90,6 +90,9 @@ struct vc_session *vc_session_open(struct vc_pool *p, int kind, int encrypt,
 				   size_t key_len);
 void vc_session_close(struct vc_pool *p, struct vc_session *s);
 
+/* What a Go session names once it is closed. */
+extern struct vc_session vc_closed;
+
 /*
  * A worker for batches of up to depth requests. type is what request.type of
  * our sessions is.

@@ -245,7 +245,7 @@ struct vc_session *vc_session_open(struct vc_pool *p, int kind, int encrypt,
 		aes_key(p->mgr, s, key, key_len);
 		s->iv_len = kind == VC_ECB ? 0 : IMB_AES_BLOCK_SIZE;
 		s->block_mask = kind == VC_CTR ? 0 : IMB_AES_BLOCK_SIZE - 1;
-		s->max_len = kind == VC_CTR || kind == VC_CBC_DEC ? INT64_MAX : MAX_BLOCKS16;
+		s->max_len = INT64_MAX;
 		break;
 	case VC_HMAC:
 		hmac_key(p->mgr, s, key, key_len);

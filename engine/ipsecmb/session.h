@@ -14,7 +14,7 @@
  * mb_mgr_job_check.h): we call what does not check.
  */
 #define MAX_LEN16 ((1 << 16) - 2)      /* lanes count bytes in 16 bits */
-#define MAX_BLOCKS16 (MAX_LEN16 & ~15) /* ... of whole blocks */
+#define MAX_BLOCKS16 65520        /* ... of whole blocks */
 #define CCM_MAX_AAD 46
 #define CCM_MIN_IV 7
 #define CCM_MAX_IV 13

@@ -15,6 +15,15 @@ module_param(timeout, uint, 0644);
 MODULE_PARM_DESC(timeout,
 		 "Seconds a device may keep a request before it is reset; 0: for ever (default 10)");
 
+/*
+ * Off, since who is silent for so long has likely lost its back-end, and a QEMU
+ * that has (11.1, generic vhost-user device) aborts when it is started again.
+ */
+static bool restart;
+module_param(restart, bool, 0644);
+MODULE_PARM_DESC(restart,
+		 "Start a device again that was reset for its silence (default: it stays down, its calls get EIO)");
+
 static unsigned long vcd_timeout(void)
 {
 	/* Bounded so that jiffies arithmetic holds. */
@@ -219,6 +228,13 @@ static void vcd_recover(struct work_struct *work)
 	if (d->state != VCD_UP || d->gen != READ_ONCE(d->sick_gen))
 		goto out;
 
+	if (READ_ONCE(d->silent) && !READ_ONCE(restart)) {
+		vcd_stop(d, VCD_DEAD);
+		pr_err("%s: the device stays down: see to its back-end, then plug it in again or unbind and bind it\n",
+		       d->name);
+		goto out;
+	}
+	WRITE_ONCE(d->silent, false);
 	vcd_stop(d, VCD_DOWN);
 	err = vcd_renegotiate(d->vdev);
 	if (!err)
@@ -297,6 +313,7 @@ static void vcd_watchdog(struct work_struct *work)
 	if (time_after_eq(jiffies, since + t)) {
 		pr_err("%s: no answer on %s for %lu seconds: resetting the device\n",
 		       d->name, where->name, t / HZ);
+		WRITE_ONCE(d->silent, true);
 		vcd_sick(d, gen);
 		return;
 	}

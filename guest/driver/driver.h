@@ -59,7 +59,7 @@
 enum vcd_state {
 	VCD_DOWN,	/* being reset, or suspended */
 	VCD_UP,
-	VCD_DEAD,	/* did not come back from a reset */
+	VCD_DEAD,	/* reset for good: silent, or it did not come back */
 	VCD_GONE,	/* unbound; only open files remember it */
 };
 
@@ -118,6 +118,7 @@ struct vcd_device {
 	struct srcu_struct srcu;	/* readers may use queue->vq */
 	unsigned long watching;		/* bit 0: the watchdog is armed */
 	u32 sick_gen;			/* the life that is to be ended */
+	bool silent;			/* because of a timeout */
 
 	struct mutex lock;		/* start, stop, state */
 	enum vcd_state state;		/* read anywhere */

@@ -201,7 +201,7 @@ static int vcd_freeze(struct virtio_device *vdev)
 	struct vcd_device *d = vdev->priv;
 
 	mutex_lock(&d->lock);
-	vcd_stop(d, VCD_DOWN);
+	vcd_stop(d, d->state == VCD_DEAD ? VCD_DEAD : VCD_DOWN);
 	mutex_unlock(&d->lock);
 	vcd_quiesce(d);
 	return 0;
@@ -213,7 +213,7 @@ static int vcd_restore(struct virtio_device *vdev)
 	int err;
 
 	mutex_lock(&d->lock);
-	err = vcd_start(d);
+	err = d->state == VCD_DEAD ? -EIO : vcd_start(d);
 	if (err)
 		WRITE_ONCE(d->state, VCD_DEAD);
 	mutex_unlock(&d->lock);

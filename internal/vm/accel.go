@@ -11,9 +11,10 @@ import (
 )
 
 // A machine may have a /dev/kvm that does not work: QEMU aborts with it, or the
-// guest hangs before its first word. Start finds that out by trying, falls back
-// to emulation, and remembers it: in this process, and in the cache folder until
-// the machine boots again.
+// guest hangs before its first word. Where the CPU says that it cannot work it is
+// not tried (kvmUsable). Otherwise Start finds that out by trying, falls back to
+// emulation, and remembers it: in this process, and in the cache folder until the
+// machine boots again.
 
 // kvmBroken is what this process found out.
 var kvmBroken atomic.Bool
@@ -32,7 +33,7 @@ func accelerators() ([]string, error) {
 	default:
 		return nil, fmt.Errorf("VCRYPTO_ACCEL=%s: it is kvm or tcg, or not set", want)
 	}
-	if _, err := os.Stat("/dev/kvm"); err != nil || kvmBroken.Load() {
+	if !kvmUsable() || kvmBroken.Load() {
 		return []string{"tcg"}, nil
 	}
 	if note, boot := kvmNotePath(); note != "" {

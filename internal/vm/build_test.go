@@ -50,6 +50,9 @@ func TestModuleOrder(t *testing.T) {
 		{"crypto_engine", "virtio_crypto"}, {"jbd2", "ext4"}, {"9pnet", "9p"},
 	} {
 		first, second := slices.Index(order, pair[0]), slices.Index(order, pair[1])
+		if set.builtin[pair[0]] {
+			continue
+		}
 		if first < 0 || second < 0 || first > second {
 			t.Errorf("%s must come before %s: %v", pair[0], pair[1], order)
 		}

@@ -271,8 +271,8 @@ func TestStartErrors(t *testing.T) {
 		c    Config
 		want []string
 	}{
-		{"no QEMU", map[string]string{"PATH": "/nonexistent", "VCRYPTO_CACHE": emptyCache}, Config{}, []string{QEMUName, "make setup", "apt-get install qemu-system-x86"}},
-		{"no kernel", map[string]string{"VCRYPTO_CACHE": emptyCache}, Config{}, []string{"no guest kernel", "make setup", "fetch-guest-kernel"}},
+		{"no QEMU", map[string]string{"PATH": "/nonexistent", "VCRYPTO_QEMU": "", "VCRYPTO_CACHE": emptyCache}, Config{}, []string{QEMUName, "make setup", "apt-get install qemu-system-x86"}},
+		{"no kernel", map[string]string{"VCRYPTO_KERNEL": "", "VCRYPTO_CACHE": emptyCache}, Config{}, []string{"no guest kernel", "make setup", "fetch-guest-kernel"}},
 		{"no init", map[string]string{"VCRYPTO_INIT": "/nonexistent"}, Config{}, []string{"/nonexistent"}},
 		{"no busybox", map[string]string{"VCRYPTO_BUSYBOX": "/nonexistent"}, Config{}, []string{"apt-get install busybox-static"}},
 		{"QEMU is gone", nil, Config{QEMU: "/nonexistent/qemu"}, []string{"/nonexistent/qemu", "make setup"}},

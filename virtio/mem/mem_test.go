@@ -315,7 +315,7 @@ func TestUseWhileChanging(t *testing.T) {
 	if testing.Short() {
 		rounds = 100
 	}
-	for i := range rounds {
+	for i := 0; i < rounds || uses.Load() == 0; i++ {
 		// Each time a fresh mapping: the addresses of the old one are gone.
 		at := uint64(i%4) * size
 		regions := []mem.Region{region(t, f, at, at, size)}
@@ -334,9 +334,6 @@ func TestUseWhileChanging(t *testing.T) {
 	}
 	stop.Store(true)
 	wg.Wait()
-	if uses.Load() == 0 {
-		t.Error("memory was never used")
-	}
 	t.Logf("%d uses", uses.Load())
 }
 

@@ -117,7 +117,7 @@ func TestBrokenRings(t *testing.T) {
 				virtqdrv.Desc{Addr: guestAddr + 16, Len: 1, Flags: next, Next: 2},
 				table(r, t, descs{ok}))(r, t)
 		}},
-		{name: "table of no bytes", want: "table of 0", do: send(virtqdrv.Desc{Addr: guestAddr, Flags: indirect})},
+		{name: "table of no bytes", want: "table of 0 bytes", do: send(virtqdrv.Desc{Addr: guestAddr, Flags: indirect})},
 		{name: "table of odd size", want: "table of 24", do: send(virtqdrv.Desc{Addr: guestAddr, Len: 24, Flags: indirect})},
 		{name: "table too big", want: "table of", do: send(virtqdrv.Desc{Addr: guestAddr, Len: 16 * (virtq.MaxIndirect + 1), Flags: indirect})},
 		{name: "table of 4 GiB", want: "table of", do: send(virtqdrv.Desc{Addr: guestAddr, Len: 0xfffffff0, Flags: indirect})},
@@ -269,16 +269,17 @@ func TestIndirectTableAcrossRegions(t *testing.T) {
 	r, side := newHostileRig(t, nil)
 	// Three descriptors; the second one is cut in two by the border.
 	table := make([]byte, 3*virtqdrv.DescSize)
-	virtqdrv.PutDesc(table, 0, virtqdrv.Desc{Addr: guestAddr + 1000, Len: 5, Flags: next, Next: 1})
-	virtqdrv.PutDesc(table, 1, virtqdrv.Desc{Addr: guestAddr + 2000, Len: 6, Flags: next, Next: 2})
-	virtqdrv.PutDesc(table, 2, virtqdrv.Desc{Addr: guestAddr + 3000, Len: 7, Flags: write})
-	for round := range 3 { // again: the copy's memory is reused
+	for round := range uint32(3) { // again: the copy's memory is reused
+		virtqdrv.PutDesc(table, 0, virtqdrv.Desc{Addr: guestAddr + 1000, Len: 5 + round, Flags: next, Next: 1})
+		virtqdrv.PutDesc(table, 1, virtqdrv.Desc{Addr: guestAddr + 2000, Len: 6 + round, Flags: next, Next: 2})
+		virtqdrv.PutDesc(table, 2, virtqdrv.Desc{Addr: guestAddr + 3000, Len: 7 + round, Flags: write})
 		n := copy(r.Data[mainSize-24:], table)
 		copy(side, table[n:])
 		r.drv.RawDesc(0, virtqdrv.Desc{Addr: guestAddr + mainSize - 24, Len: uint32(len(table)), Flags: indirect})
 		r.drv.RawSend(0)
 		c := r.one(t)
-		if got := append(lens(c.Readable), lens(c.Writable)...); !slices.Equal(got, []int{5, 6, 7}) {
+		k := int(round)
+		if got := append(lens(c.Readable), lens(c.Writable)...); !slices.Equal(got, []int{5 + k, 6 + k, 7 + k}) {
 			t.Errorf("round %d: segments of %v bytes", round, got)
 		}
 		r.dev.Push(c, 0)
@@ -307,6 +308,9 @@ func TestContiguousBuffersJoin(t *testing.T) {
 	}
 	if got := lens(c.Writable); !slices.Equal(got, []int{20, 10}) {
 		t.Errorf("writable segments of %v bytes", got)
+	}
+	if cap(c.Readable) != len(c.Readable) || cap(c.Writable) != len(c.Writable) {
+		t.Error("what is appended to one list would land in another")
 	}
 	if &c.Readable[0][0] != &r.Data[4096] || &c.Readable[0][29] != &r.Data[4096+29] {
 		t.Error("joined segment is not in place")

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A device that stops answering. To be run against one that takes sessions,
- * answers no data request at first, and serves again once it was reset; with
- * the module's timeout set to a few seconds.
+ * A device that stops answering. To be run against one that takes sessions
+ * and answers no data request, with the module's timeout set to a few seconds.
+ * With the module's restart=1 it must be one that serves again once it was
+ * reset; without, whatever it does then.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -17,6 +18,17 @@
 #define THREADS 5
 
 static uint8_t key[16], iv0[16];
+
+static bool module_restarts(void)
+{
+	FILE *f = fopen("/sys/module/virtio_cryptodev/parameters/restart", "r");
+	int c = f ? fgetc(f) : EOF;
+
+	if (c == EOF)
+		die("the module's restart is not known");
+	fclose(f);
+	return c == 'Y';
+}
 
 static double module_timeout(void)
 {
@@ -87,6 +99,21 @@ int main(int argc, char **argv)
 	ok(!wrong, "all waiters got EIO");
 	ok(now() - t0 > limit - 0.5 && now() - t0 < limit + 10, "after the timeout (%.1f s of %.1f s)",
 	   now() - t0, limit);
+
+	if (!module_restarts()) {
+		t0 = now();
+		ok_errno(do_crypt(fd, ses, COP_ENCRYPT, buf, buf, 64, iv0), EIO, "the device stays down: EIO");
+		ok_errno(do_crypt(fd, ses, COP_DECRYPT, buf, buf, 64, iv0), EIO, "in the direction not used before too");
+		ok_errno(new_session(fd, CRYPTO_AES_CBC, key, 16, &ses), EIO, "a new session: EIO");
+		int other = open_node();
+
+		ok_errno(new_session(other, CRYPTO_AES_CBC, key, 16, &ses), EIO, "by a new file too");
+		ok_errno(end_session(fd, jobs[0].ses), 0, "a session ends all the same");
+		close(other);
+		close(fd);
+		ok(now() - t0 < limit / 2 + 0.5, "all of it at once");
+		return finish();
+	}
 
 	/* The reset is done before the waiters wake, bringing it up takes a bit. */
 	for (int i = 0; i < 50 && do_crypt(fd, ses, COP_ENCRYPT, buf, buf, 64, iv0); i++)

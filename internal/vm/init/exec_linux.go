@@ -204,8 +204,6 @@ func (s *stdio) copy(e *proto.Exec, streams [3]*yamux.Stream) {
 				if s.tty == nil {
 					file.Close()
 				}
-				// What the command does not want must not hold the host up.
-				io.Copy(io.Discard, stream)
 			}()
 			continue
 		}

@@ -105,6 +105,33 @@ func TestCVE_2020_10724_SessionLengths(t *testing.T) {
 	})
 }
 
+// keeper is an extension that keeps what it must not.
+type keeper struct {
+	sessions
+	payload, reply []byte
+}
+
+func (k *keeper) Handle(r ExtensionRequest) ([]byte, error) {
+	k.payload, k.reply = r.Payload, bytes.Clone(r.Payload)
+	return k.reply, nil
+}
+
+// TestKeysAreZeroed: what may hold keys is gone when it was answered.
+func TestKeysAreZeroed(t *testing.T) {
+	k := new(keeper)
+	r := newRig(t, k)
+	key := bytes.Repeat([]byte{0x5a}, sizeSession)
+	if reply, err := r.fe.Call(reqCreateSession, key); err != nil || !bytes.Equal(reply, key) {
+		t.Fatalf("%x, %v", reply, err)
+	}
+	r.fe.Close()
+	r.must(r.wait())
+	zero := make([]byte, sizeSession)
+	if !bytes.Equal(k.payload, zero) || !bytes.Equal(k.reply, zero) {
+		t.Error("keys stay in memory")
+	}
+}
+
 // A descriptor points to memory that is not there.
 func TestCVE_2020_10725_DescriptorOutsideMemory(t *testing.T) {
 	for name, d := range map[string]virtqdrv.Desc{
@@ -176,7 +203,12 @@ func TestCVE_2022_0669_UnexpectedDescriptorsLeak(t *testing.T) {
 				for i := range fds {
 					fds[i] = int(m.File.Fd())
 				}
-				r.must(r.fe.Send(ReqSetMemTable, AppendMemTable(nil, []MemRegion{m.Region()}), fds...))
+				// With the first eight this would be as it must be.
+				regions := make([]MemRegion, MaxFDs)
+				for i := range regions {
+					regions[i] = MemRegion{GuestAddr: uint64(i) << 30, Size: testMemory, UserAddr: uint64(i) << 30}
+				}
+				r.must(r.fe.Send(ReqSetMemTable, AppendMemTable(nil, regions), fds...))
 				if err := r.wait(); !errors.Is(err, ErrProtocol) {
 					t.Error(err)
 				}

@@ -110,6 +110,36 @@ func TestMemoryRearranged(t *testing.T) {
 	q.finish()
 }
 
+// TestBuffersRearranged is the same for memory where buffers are and the ring
+// is not.
+func TestBuffersRearranged(t *testing.T) {
+	r, m := readyRig(t)
+	other := r.memory(testMemory, testGuestAddr+testMemory)
+	r.must(r.fe.AddMemory(other))
+	q := r.start(m, 0)
+	q.in, _ = other.Alloc(64, 1)
+	q.out, _ = other.Alloc(64, 1)
+	q.m = other
+	half := uint64(testMemory / 2)
+	low, high := *other, *other
+	low.Data, high.Data = other.Data[:half], other.Data[half:]
+	high.Addr, high.User, high.Offset = other.Addr+half, other.User+half, half
+	for range 10 {
+		r.must(r.fe.RemoveMemory(other))
+		q.submit() // its buffers are in the lower half
+		r.must(r.fe.AddMemory(&high))
+		r.must(r.fe.AddMemory(&low))
+		q.finish()
+		r.must(r.fe.RemoveMemory(&low))
+		r.must(r.fe.RemoveMemory(&high))
+		r.must(r.fe.AddMemory(other))
+		q.roundTrip()
+	}
+	if q.fq.WaitErr(0) {
+		t.Errorf("the ring broke:\n%s", r.log)
+	}
+}
+
 // TestSetMemTableUnderLoad changes memory all the time while requests run.
 func TestSetMemTableUnderLoad(t *testing.T) {
 	r, m := readyRig(t)
