@@ -27,6 +27,8 @@ type dataWorker struct {
 	done  []*engine.Request
 
 	hdr     [dataSize]byte // the copy of the header that is being parsed
+	layout  layout         // what was negotiated
+	service serviceParser  // for what is not a plain cipher request
 	held    []heldSession  // by slot
 	scratch scratch
 	tally   tally
@@ -43,6 +45,10 @@ type request struct {
 	// and where the result goes.
 	scratch int
 	dst     virtq.Cursor
+
+	// special: anything but a plain cipher request; extra is its state.
+	special bool
+	extra   extra
 }
 
 // heldSession is a session of which the queue has n requests in flight. Only
@@ -62,6 +68,7 @@ func newDataWorker(d *Device, q *virtio.Queue) (*dataWorker, error) {
 		d:      d,
 		q:      q,
 		engine: ew,
+		layout: d.layout,
 		all:    make([]request, n),
 		free:   make([]*request, n),
 		ready:  make([]*engine.Request, 0, n),
@@ -131,6 +138,10 @@ func (w *dataWorker) reap(mode engine.ReapMode) bool {
 
 // finish answers a request that comes back from the engine.
 func (w *dataWorker) finish(r *request) {
+	if r.special {
+		w.finishSpecial(r)
+		return
+	}
 	status := StatusErr
 	switch r.Status {
 	case engine.OK:
@@ -161,6 +172,9 @@ func (w *dataWorker) answer(r *request, s Status) {
 		r.status[0] = byte(s)
 		written = uint32(r.chain.WriteLen)
 	}
+	if r.special {
+		written = r.endSpecial(s, written)
+	}
 	w.q.Push(r.chain, written)
 	r.chain, r.status, r.Session, r.Src, r.Dst, r.dst = nil, nil, nil, nil, nil, virtq.Cursor{}
 	w.free = append(w.free, r)
@@ -177,6 +191,9 @@ func (w *dataWorker) parse(r *request) Status {
 	r.status = last[len(last)-statusSize:]
 
 	in := virtq.NewCursor(c.Readable)
+	if w.layout.revision1 {
+		return w.parseRevision1(r, in)
+	}
 	hdr := &w.hdr
 	if b := in.Bytes(dataSize); b != nil { // in one piece, as most are
 		*hdr = [dataSize]byte(b)
@@ -184,13 +201,14 @@ func (w *dataWorker) parse(r *request) Status {
 		return StatusErr
 	}
 	op := le.Uint32(hdr[dataOpcode:])
-	switch op {
-	case opCipherEncrypt, opCipherDecrypt:
-	default:
-		return StatusNotSupp
+	if op > opCipherDecrypt || le.Uint32(hdr[reqOpType:]) != SymOpCipher {
+		return w.parseLegacy(r, op, hdr, in)
 	}
 	s := w.acquire(r, le.Uint64(hdr[dataSessionID:]))
 	if s == nil {
+		return StatusInvSess
+	}
+	if s.kind != kindCipher {
 		return StatusInvSess
 	}
 	r.Session = s.engine
@@ -232,4 +250,5 @@ func (w *dataWorker) Close() {
 		w.d.log.Error("closing an engine's worker", "queue", w.q.Index, "err", err)
 	}
 	w.scratch.erase()
+	w.service.close()
 }

@@ -54,7 +54,8 @@ func TestLayouts(t *testing.T) {
 			if l.name != layout.String() {
 				t.Errorf("%s: taken for %s", what, l.name)
 			}
-			got, err := l.parse(payload)
+			parsed, err := l.parse(payload)
+			got, _ := parsed.(virtiocrypto.CipherParams)
 			if err != nil || got.Algo != want.Algo || got.Direction != want.Direction || !bytes.Equal(got.Key, want.Key) {
 				t.Errorf("%s: %v, parsed as cipher %d, direction %d, key %x", what, err, got.Algo, got.Direction, got.Key)
 			}
