@@ -287,3 +287,9 @@ func (q *Queue) DoPlain(p *Plain) (status virtiocrypto.Status, written uint32, e
 	}
 	return p.Status(), written, nil
 }
+
+// Prepare writes the request's chain into a queue without sending it; see
+// [virtqdrv.Queue.AddSlot].
+func (p *Plain) Prepare(q *virtqdrv.Queue, cookie uint64) (virtqdrv.Slot, error) {
+	return q.Prepare(p.Readable, p.Writable, cookie)
+}
