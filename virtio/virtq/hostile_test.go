@@ -119,7 +119,7 @@ func TestBrokenRings(t *testing.T) {
 		}},
 		{name: "table of no bytes", want: "table of 0 bytes", do: send(virtqdrv.Desc{Addr: guestAddr, Flags: indirect})},
 		{name: "table of odd size", want: "table of 24", do: send(virtqdrv.Desc{Addr: guestAddr, Len: 24, Flags: indirect})},
-		{name: "table too big", want: "table of", do: send(virtqdrv.Desc{Addr: guestAddr, Len: 16 * (virtq.MaxIndirect + 1), Flags: indirect})},
+		{name: "table too big", want: "table of", do: send(virtqdrv.Desc{Addr: guestAddr, Len: 16 * (virtq.MaxChain + 1), Flags: indirect})},
 		{name: "table of 4 GiB", want: "table of", do: send(virtqdrv.Desc{Addr: guestAddr, Len: 0xfffffff0, Flags: indirect})},
 		{name: "table behind memory", want: "indirect table", do: send(virtqdrv.Desc{Addr: end, Len: 16, Flags: indirect})},
 		{name: "table out of memory", want: "indirect table", do: send(virtqdrv.Desc{Addr: end - 16, Len: 32, Flags: indirect})},
@@ -344,9 +344,48 @@ func TestZeroLengthChain(t *testing.T) {
 	}
 }
 
+// TestChainTooLong: a large ring does not make long chains legal. Many heads
+// on one long row of descriptors would make a device collect gigabytes.
+func TestChainTooLong(t *testing.T) {
+	const size = 4 * virtq.MaxChain
+	for _, n := range []int{virtq.MaxChain, virtq.MaxChain + 1} {
+		m := &virtqdrv.Memory{Data: make([]byte, 1<<20), Addr: guestAddr}
+		drv, err := virtqdrv.New(m, virtqdrv.Config{Size: size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dev, err := virtq.NewSplit(virtq.Config{Size: size, Desc: drv.Desc(), Avail: drv.Avail(), Used: drv.Used()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var memory mem.Memory
+		if err := memory.Set([]mem.Region{{Addr: guestAddr, Data: m.Data}}); err != nil {
+			t.Fatal(err)
+		}
+		table := memory.Acquire()
+		defer table.Release()
+		if err := dev.Attach(table); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			d := virtqdrv.Desc{Addr: guestAddr + uint64(2*i), Len: 1, Flags: next, Next: uint16(i + 1)}
+			if i == n-1 {
+				d.Flags = 0
+			}
+			drv.RawDesc(i, d)
+		}
+		drv.RawSend(0)
+		var batch [1]*virtq.Chain
+		taken, err := dev.Next(batch[:])
+		if legal := n <= virtq.MaxChain; (err == nil) != legal || (taken == 1) != legal {
+			t.Errorf("a chain of %d: %d taken, %v", n, taken, err)
+		}
+	}
+}
+
 // TestLongestChain: as many descriptors as the queue and its table have.
 func TestLongestChain(t *testing.T) {
-	for _, n := range []int{1, 7, 8, 9, 128, 129, virtq.MaxIndirect} {
+	for _, n := range []int{1, 7, 8, 9, 128, 129, virtq.MaxChain} {
 		r, _ := newHostileRig(t, nil)
 		b := r.alloc(t, virtqdrv.DescSize*n)
 		for i := range n {

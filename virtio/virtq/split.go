@@ -160,8 +160,8 @@ func (q *Split) walk(c *Chain, head int) error {
 		if at >= len(table) {
 			return broken("descriptor %d follows in a table of %d", at, len(table))
 		}
-		if count == len(table) {
-			return broken("chain in a table of %d descriptors loops", len(table))
+		if count == min(len(table), MaxChain) {
+			return broken("chain in a table of %d descriptors loops, or has more than %d", len(table), MaxChain)
 		}
 		addr, size, flags, next := table[at].Load()
 		if flags&ring.DescFIndirect != 0 {
@@ -194,7 +194,8 @@ func (q *Split) walk(c *Chain, head int) error {
 func (q *Split) collect(c *Chain, table []ring.Desc, at, count int) (int, int, bool) {
 	segs, end, write := c.segs, c.end, c.write
 	done := false
-	for !done && count < len(table) && at < len(table) && len(segs) < cap(segs) {
+	limit := min(len(table), MaxChain)
+	for !done && count < limit && at < len(table) && len(segs) < cap(segs) {
 		addr, size, flags, next := table[at].Load()
 		n, off := uint64(size), addr-q.hotAddr
 		// The second condition is 0 < n && off+n <= len(hot), which cannot
@@ -271,7 +272,7 @@ func (q *Split) indirectTable(at int, addr, size uint64, flags uint16, nested bo
 		return nil, broken("indirect descriptor %d has a next", at)
 	case !q.cfg.Indirect && !q.cfg.Unnegotiated:
 		return nil, broken("indirect descriptor %d was not negotiated", at)
-	case size%ring.DescSize != 0 || entries == 0 || entries > uint64(max(MaxIndirect, q.cfg.Size)):
+	case size%ring.DescSize != 0 || entries == 0 || entries > MaxChain:
 		return nil, broken("indirect table of %d bytes", size)
 	}
 	if off := addr - q.hotAddr; off < uint64(len(q.hot)) && size <= uint64(len(q.hot))-off {
