@@ -165,15 +165,17 @@ func (w *wrappedWorker) Held() int {
 func (w *wrappedWorker) Close() error { return w.inner.Close() }
 
 // The engines of these tests, of which auto takes CBC and CTR from the first,
-// ECB from the second, and what the first refuses from gocrypto.
+// ECB from the second, and what the first refuses from the last. It has no use
+// for the others, nor for gocrypto.
 var (
 	limited = &wrapped{name: "limited", has: map[engine.Algorithm]bool{engine.AESCBC: true, engine.AESCTR: true}}
 	later   = &wrapped{name: "later", has: map[engine.Algorithm]bool{engine.AESECB: false}, later: true}
 	useless = &wrapped{name: "useless", has: map[engine.Algorithm]bool{engine.AESECB: false}}
+	last    = &wrapped{name: "last", has: map[engine.Algorithm]bool{engine.AESCBC: false, engine.AESCTR: false}}
 )
 
 func init() {
-	for i, e := range []*wrapped{useless, later, limited} {
+	for i, e := range []*wrapped{last, useless, later, limited} {
 		engine.Register(engine.Driver{
 			Name: e.name, Rank: 1000 + i,
 			Probe: func(engine.Options) error { return nil },
@@ -269,8 +271,8 @@ func TestAuto(t *testing.T) {
 		t.Errorf("the first engine refused %d requests, want 5", n)
 	}
 	s.Close()
-	if limited.open != 0 {
-		t.Errorf("%d sessions are open", limited.open)
+	if limited.open != 0 || last.open != 0 {
+		t.Errorf("%d sessions are open, and %d second ones", limited.open, last.open)
 	}
 	if err := w.Close(); err != nil {
 		t.Error(err)

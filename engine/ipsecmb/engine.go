@@ -47,7 +47,7 @@ func New() (*Engine, error) {
 		return nil, &engine.Error{Engine: name, Op: "open", Err: fmt.Errorf("%w: %w", err, engine.ErrUnavailable)}
 	}
 	e := &Engine{pool: pool}
-	if err := e.selfTest(); err != nil {
+	if err := e.selfTest(answers); err != nil {
 		e.Close()
 		return nil, &engine.Error{Engine: name, Op: "self-test", Err: fmt.Errorf("%w: libipsec-mb %s must not be used: %w", err, cVersion(), engine.ErrUnavailable)}
 	}
