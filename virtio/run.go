@@ -27,8 +27,14 @@ const (
 // notify once; when there is nothing to do look a while longer, then sleep.
 func (q *Queue) run(w Worker) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	if q.cpu < 0 {
+		// A pinned thread is not given back: it ends with its goroutine.
+		defer runtime.UnlockOSThread()
+	}
 	defer close(q.done)
+	if err := pin(q.cpu); err != nil {
+		q.log.Warn("the queue's thread could not be pinned", "cpu", q.cpu, "err", err)
+	}
 
 	var broken error
 	batch := make([]*virtq.Chain, q.Size())

@@ -14,7 +14,12 @@ type controlWorker struct {
 	q *virtio.Queue
 }
 
-func newControlWorker(d *Device, q *virtio.Queue) *controlWorker { return &controlWorker{d, q} }
+// newControlWorker returns the worker of a queue that sleeps at once when it
+// has nothing to do: the CPU is for the data queues.
+func newControlWorker(d *Device, q *virtio.Queue) *controlWorker {
+	q.SetPolling(virtio.Polling{})
+	return &controlWorker{d, q}
+}
 
 // Handle answers each request at once.
 func (w *controlWorker) Handle(chains []*virtq.Chain) {

@@ -36,6 +36,7 @@ type serveOptions struct {
 	engine       engine.Options
 	device       virtiocrypto.Options
 	spin         time.Duration
+	cpus         []int
 	capabilities bool
 	log          logFlags
 }
@@ -82,6 +83,7 @@ The guest's memory must be shared with this process: start QEMU with
 	f.IntVar(&o.device.MaxSessions, "max-sessions", virtiocrypto.DefaultMaxSessions, "sessions that can be open at once")
 	f.IntVar(&o.device.MaxSize, "max-size", virtiocrypto.DefaultMaxSize, "largest request in bytes")
 	f.DurationVar(&o.spin, "spin", defaultSpin, "how long a queue looks for more work before it sleeps")
+	f.IntSliceVar(&o.cpus, "cpus", nil, "pin the queues' threads to these CPUs, in turn (default: the kernel decides)")
 	f.BoolVar(&o.capabilities, "print-capabilities", false, "print what this back-end is, as QEMU's vhost-user conventions ask, and exit")
 	o.log.add(cmd)
 	return cmd
@@ -101,7 +103,7 @@ func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
 		if err != nil {
 			return nil, nil, err
 		}
-		in := virtio.NewInstance(d, virtio.Options{Log: log, Polling: virtio.Polling{Spin: o.spin}})
+		in := virtio.NewInstance(d, virtio.Options{Log: log, Polling: virtio.Polling{Spin: o.spin}, CPUs: o.cpus})
 		return in, vhostcrypto.New(d, log), nil
 	}
 	// What cannot be made now cannot be made later: better to say so before a
