@@ -25,6 +25,7 @@ type benchOptions struct {
 	rounds                       int
 	time                         time.Duration
 	asleep, unpinned, json       bool
+	profile                      string
 }
 
 // benchLine is a line of vcrypto bench --json. Fields that do not apply to
@@ -99,6 +100,7 @@ func newBenchSubcommand(name, short, long string, run benchFunc) *cobra.Command 
 		f.BoolVar(&o.asleep, "asleep", false, "let both sides sleep between requests instead of polling")
 	}
 	if name == "device" {
+		f.StringVar(&o.profile, "cpu-profile", "", "write the daemon's CPU profile to this file")
 		f.BoolVar(&o.unpinned, "unpinned", false, "let the kernel choose the CPUs of daemon and driver")
 	}
 	f.BoolVar(&o.json, "json", false, "print a JSON object a line")
@@ -201,7 +203,7 @@ func benchDevice(ctx context.Context, o benchOptions, c bench.Case) (benchLine, 
 	if err != nil {
 		return benchLine{}, err
 	}
-	d := bench.DeviceCase{Case: c, Engine: o.engine, Queues: o.queues, Asleep: o.asleep}
+	d := bench.DeviceCase{Case: c, Engine: o.engine, Queues: o.queues, Asleep: o.asleep, Profile: o.profile}
 	if !o.unpinned {
 		d.Here, d.CPUs = bench.Spread()
 	}

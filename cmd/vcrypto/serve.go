@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,6 +40,7 @@ type serveOptions struct {
 	spin         time.Duration
 	cpus         []int
 	capabilities bool
+	cpuProfile   string
 	log          logFlags
 }
 
@@ -85,12 +88,21 @@ The guest's memory must be shared with this process: start QEMU with
 	f.DurationVar(&o.spin, "spin", defaultSpin, "how long a queue looks for more work before it sleeps")
 	f.IntSliceVar(&o.cpus, "cpus", nil, "pin the queues' threads to these CPUs, in turn (default: the kernel decides)")
 	f.BoolVar(&o.capabilities, "print-capabilities", false, "print what this back-end is, as QEMU's vhost-user conventions ask, and exit")
+	f.StringVar(&o.cpuProfile, "cpu-profile", "", "write a CPU profile to this file (for go tool pprof, and to make default.pgo)")
+	f.MarkHidden("cpu-profile")
 	o.log.add(cmd)
 	return cmd
 }
 
 // serve runs the device until ctx ends.
 func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
+	if o.cpuProfile != "" {
+		stop, err := profile(o.cpuProfile)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	e, err := engine.Open(o.engineName, o.engine)
 	if err != nil {
 		return err
@@ -125,6 +137,22 @@ func (o serveOptions) listen() (*vhostuser.Listener, error) {
 		return vhostuser.FromFD(o.fd)
 	}
 	return vhostuser.Listen(o.socket)
+}
+
+// profile begins a CPU profile, which stop writes.
+func profile(path string) (stop func(), err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+	}, nil
 }
 
 func closeLogged(log *slog.Logger, what string, c io.Closer) {

@@ -37,6 +37,9 @@ type DeviceCase struct {
 	// poll each other must not share one. Without CPUs the kernel decides.
 	CPUs []int
 	Here int
+
+	// Profile, if not empty, is where the daemon writes a CPU profile.
+	Profile string
 }
 
 // DeviceRate is the outcome.
@@ -122,6 +125,9 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 	args := []string{"--engine", b.Engine, "--queues", fmt.Sprint(b.Queues), "--spin", spin}
 	for _, cpu := range b.CPUs {
 		args = append(args, "--cpus", fmt.Sprint(cpu))
+	}
+	if b.Profile != "" {
+		args = append(args, "--cpu-profile", b.Profile)
 	}
 	b.daemon, err = startDaemon(ctx, program, args...)
 	if err != nil {

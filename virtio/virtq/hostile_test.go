@@ -200,7 +200,7 @@ func TestBusyHeadReused(t *testing.T) {
 	if n, err := r.dev.Next(batch[:]); n != 0 || err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Fatalf("Next: %d, %v", n, err)
 	}
-	if c.ReadLen != 16 || len(c.Readable) != 1 {
+	if c.ReadLen != 16 || len(c.Readable()) != 1 {
 		t.Errorf("the held chain was changed: %d bytes", c.ReadLen)
 	}
 	r.dev.Push(c, 0)
@@ -241,14 +241,14 @@ func TestChainAcrossRegions(t *testing.T) {
 		if c.ReadLen != 16 || c.WriteLen != 114 {
 			t.Errorf("%d and %d bytes", c.ReadLen, c.WriteLen)
 		}
-		if got := lens(c.Readable); !slices.Equal(got, []int{6, 10}) {
+		if got := lens(c.Readable()); !slices.Equal(got, []int{6, 10}) {
 			t.Errorf("readable segments of %v bytes", got)
 		}
-		if got := lens(c.Writable); !slices.Equal(got, []int{10, 100, 4}) && !slices.Equal(got, []int{10, 104}) {
+		if got := lens(c.Writable()); !slices.Equal(got, []int{10, 100, 4}) && !slices.Equal(got, []int{10, 104}) {
 			t.Errorf("writable segments of %v bytes", got)
 		}
 		var all []byte
-		for _, s := range c.Readable {
+		for _, s := range c.Readable() {
 			all = append(all, s...)
 		}
 		for i, b := range all {
@@ -256,7 +256,7 @@ func TestChainAcrossRegions(t *testing.T) {
 				t.Errorf("byte %d is %d", i, b)
 			}
 		}
-		cur := virtq.NewCursor(c.Writable)
+		cur := c.Writer()
 		cur.Skip(110)
 		cur.Write([]byte{0xaa})
 		if side[0] != 0xaa {
@@ -279,7 +279,7 @@ func TestIndirectTableAcrossRegions(t *testing.T) {
 		r.drv.RawSend(0)
 		c := r.one(t)
 		k := int(round)
-		if got := append(lens(c.Readable), lens(c.Writable)...); !slices.Equal(got, []int{5 + k, 6 + k, 7 + k}) {
+		if got := append(lens(c.Readable()), lens(c.Writable())...); !slices.Equal(got, []int{5 + k, 6 + k, 7 + k}) {
 			t.Errorf("round %d: segments of %v bytes", round, got)
 		}
 		r.dev.Push(c, 0)
@@ -303,16 +303,16 @@ func TestContiguousBuffersJoin(t *testing.T) {
 	}
 	r.drv.RawSend(0)
 	c := r.one(t)
-	if got := lens(c.Readable); !slices.Equal(got, []int{30, 10}) {
+	if got := lens(c.Readable()); !slices.Equal(got, []int{30, 10}) {
 		t.Errorf("readable segments of %v bytes", got)
 	}
-	if got := lens(c.Writable); !slices.Equal(got, []int{20, 10}) {
+	if got := lens(c.Writable()); !slices.Equal(got, []int{20, 10}) {
 		t.Errorf("writable segments of %v bytes", got)
 	}
-	if cap(c.Readable) != len(c.Readable) || cap(c.Writable) != len(c.Writable) {
+	if cap(c.Readable()) != len(c.Readable()) || cap(c.Writable()) != len(c.Writable()) {
 		t.Error("what is appended to one list would land in another")
 	}
-	if &c.Readable[0][0] != &r.Data[4096] || &c.Readable[0][29] != &r.Data[4096+29] {
+	if &c.Readable()[0][0] != &r.Data[4096] || &c.Readable()[0][29] != &r.Data[4096+29] {
 		t.Error("joined segment is not in place")
 	}
 }
@@ -328,7 +328,7 @@ func TestDirectThenIndirect(t *testing.T) {
 	r.drv.RawDesc(1, virtqdrv.Desc{Addr: b.Addr, Len: b.Len, Flags: indirect | write})
 	r.drv.RawSend(0)
 	c := r.one(t)
-	if got := append(lens(c.Readable), lens(c.Writable)...); !slices.Equal(got, []int{1, 2, 3}) {
+	if got := append(lens(c.Readable()), lens(c.Writable())...); !slices.Equal(got, []int{1, 2, 3}) {
 		t.Errorf("segments of %v bytes", got)
 	}
 }
@@ -339,8 +339,8 @@ func TestZeroLengthChain(t *testing.T) {
 	r.drv.RawDesc(1, virtqdrv.Desc{Flags: write})
 	r.drv.RawSend(0)
 	c := r.one(t)
-	if len(c.Readable)+len(c.Writable) != 0 || c.ReadLen+c.WriteLen != 0 {
-		t.Errorf("segments %v and %v", lens(c.Readable), lens(c.Writable))
+	if len(c.Readable())+len(c.Writable()) != 0 || c.ReadLen+c.WriteLen != 0 {
+		t.Errorf("segments %v and %v", lens(c.Readable()), lens(c.Writable()))
 	}
 }
 
@@ -399,10 +399,10 @@ func TestLongestChain(t *testing.T) {
 		for range 3 {
 			r.drv.RawSend(0)
 			c := r.one(t)
-			if len(c.Readable) != n-1 || len(c.Writable) != 1 {
-				t.Fatalf("%d+%d segments of %d", len(c.Readable), len(c.Writable), n)
+			if len(c.Readable()) != n-1 || len(c.Writable()) != 1 {
+				t.Fatalf("%d+%d segments of %d", len(c.Readable()), len(c.Writable()), n)
 			}
-			for i, s := range append(slices.Clone(c.Readable), c.Writable...) {
+			for i, s := range append(slices.Clone(c.Readable()), c.Writable()...) {
 				if &s[0] != &r.Data[2*i] {
 					t.Fatalf("segment %d of %d is elsewhere", i, n)
 				}
