@@ -23,13 +23,18 @@ type Chain struct {
 	// ReadLen and WriteLen are the bytes of the two parts.
 	ReadLen, WriteLen uint64
 
-	q     *Split
+	// first is the region that the first segment is in, and base where that
+	// begins: most chains lie in one region, and are reached without a look
+	// at the table.
+	base  base
+	first uint32
 	head  uint16
 	write uint16    // descFWrite once a writable descriptor was seen
 	split int       // index in segs of the first writable segment
 	total uint64    // bytes
 	end   uint64    // guest address after the last segment, or noEnd
 	segs  []segment // all of them
+	q     *Split
 
 	inline [inlineSegments]segment
 }
@@ -64,8 +69,18 @@ func (c *Chain) turn(write uint16) {
 	c.end = noEnd
 }
 
-// finish divides the segments.
+// finish divides the segments, and notes where the first one's region is.
 func (c *Chain) finish() {
+	if len(c.segs) > 0 {
+		c.first = c.segs[0].region
+		b := c.q.hotBase
+		if c.first != c.q.hotRegion {
+			b = baseOf(c.q.table.Data(int(c.first)))
+		}
+		if c.base != b { // to write a pointer costs more than to look
+			c.base = b
+		}
+	}
 	if c.write == 0 {
 		c.split, c.ReadLen = len(c.segs), c.total
 	}
@@ -75,10 +90,13 @@ func (c *Chain) finish() {
 // shrink lets go of a list that is too long to keep.
 func (c *Chain) shrink() { c.segs = c.inline[:0] }
 
-// bytes returns a segment's memory. It was checked against its region when
-// it was made.
-func (c *Chain) bytes(s *segment) []byte {
-	return c.q.table.Data(int(s.region))[s.off : s.off+uint64(s.n) : s.off+uint64(s.n)]
+// bytes returns n bytes of a segment, from off on in its region. They lie in
+// the segment, which was checked against its region when it was made.
+func (c *Chain) bytes(region uint32, off uint64, n uint32) []byte {
+	if region == c.first {
+		return within(c.base, off, n)
+	}
+	return c.q.table.Data(int(region))[off : off+uint64(n) : off+uint64(n)]
 }
 
 // Reader returns a cursor at the beginning of the readable part.
@@ -96,7 +114,7 @@ func (c *Chain) Writable() [][]byte { return c.list(c.segs[c.split:]) }
 func (c *Chain) list(segs []segment) [][]byte {
 	var all [][]byte
 	for i := range segs {
-		all = append(all, c.bytes(&segs[i]))
+		all = append(all, c.bytes(segs[i].region, segs[i].off, segs[i].n))
 	}
 	return all
 }
@@ -105,8 +123,7 @@ func (c *Chain) list(segs []segment) [][]byte {
 // empty, as a slice.
 func (c *Chain) LastWritable() []byte {
 	s := &c.segs[len(c.segs)-1]
-	last := s.off + uint64(s.n) - 1
-	return c.q.table.Data(int(s.region))[last : last+1 : last+1]
+	return c.bytes(s.region, s.off+uint64(s.n)-1, 1)
 }
 
 // Cursor walks over a part of a chain. The zero Cursor is at the end of
@@ -118,7 +135,10 @@ type Cursor struct {
 }
 
 // rest returns what is left of the segment the cursor is in.
-func (c *Cursor) rest() []byte { return c.chain.bytes(&c.chain.segs[c.at])[c.off:] }
+func (c *Cursor) rest() []byte {
+	s := &c.chain.segs[c.at]
+	return c.chain.bytes(s.region, s.off+uint64(c.off), s.n-c.off)
+}
 
 // Read copies from the chain to p, moves on, and returns how many bytes there
 // were.
@@ -153,9 +173,9 @@ func (c *Cursor) Bytes(n int) []byte {
 	if uint64(n) > uint64(s.n-c.off) {
 		return nil
 	}
-	from := s.off + uint64(c.off)
+	b := c.chain.bytes(s.region, s.off+uint64(c.off), uint32(n))
 	c.advance(uint32(n))
-	return c.chain.q.table.Data(int(s.region))[from : from+uint64(n) : from+uint64(n)]
+	return b
 }
 
 // Skip moves on by n bytes and reports whether there were so many.

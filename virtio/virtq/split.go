@@ -27,6 +27,7 @@ type Split struct {
 	hot       []byte
 	hotAddr   uint64
 	hotRegion uint32
+	hotBase   base
 
 	started   bool
 	next      uint16 // the next entry of the available ring to take
@@ -89,7 +90,7 @@ func (q *Split) Attach(t *mem.Table) error {
 func (q *Split) Detach() {
 	q.table, q.desc, q.avail, q.used, q.usedWord = nil, nil, nil, nil, nil
 	q.availIdx = ring.Index{}
-	q.hot, q.hotAddr, q.hotRegion = nil, 0, 0
+	q.hot, q.hotAddr, q.hotRegion, q.hotBase = nil, 0, 0, nil
 }
 
 // Attached returns the table the queue is attached to, or nil.
@@ -254,7 +255,7 @@ func (q *Split) add(c *Chain, addr, n uint64, flags uint16) error {
 			if data == nil {
 				return &BrokenError{"buffer", fmt.Errorf("%d bytes at %#x: %w", n, addr, mem.ErrNotMapped)}
 			}
-			q.hotRegion, q.hotAddr, q.hot = uint32(number), start, data
+			q.hotRegion, q.hotAddr, q.hot, q.hotBase = uint32(number), start, data, baseOf(data)
 			off = addr - start
 			c.end = noEnd // segments are joined within a region only
 		}
