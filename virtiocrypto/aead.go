@@ -101,7 +101,7 @@ func (w *dataWorker) placeAEAD(r *request, in virtq.Cursor, n, aadLen int, encry
 	aadFrom := in
 	aad := in.Bytes(aadLen)
 
-	out := virtq.NewCursor(r.chain.Writable)
+	out := r.chain.Writer()
 	to := out
 	dst := out.Bytes(n)
 	if dst == nil {

@@ -56,6 +56,6 @@ func (w *dataWorker) parseAKCipher(r *request, s *session, op uint32, f *fields,
 	} else {
 		r.Dst = buf[f.src:]
 	}
-	r.dst = virtq.NewCursor(r.chain.Writable)
+	r.dst = r.chain.Writer()
 	return StatusOK
 }

@@ -79,7 +79,7 @@ func (w *dataWorker) placeChain(r *request, in, aad virtq.Cursor, n, result int)
 	c := &r.extra.chain
 	from := in
 	c.src = in.Bytes(n)
-	out := virtq.NewCursor(r.chain.Writable)
+	out := r.chain.Writer()
 	to := out
 	c.text = out.Bytes(n)
 	if c.text == nil {

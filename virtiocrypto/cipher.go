@@ -8,33 +8,26 @@ import (
 )
 
 // parseCipher fills in a request of a cipher session, section 5.9.7.7: after
-// the header the readable part holds the IV and the source, the writable part
-// the destination and the status.
-func (w *dataWorker) parseCipher(r *request, s *session, op uint32, hdr *[dataSize]byte, in virtq.Cursor) Status {
-	return w.cipher(r, s, op, dataSize,
-		le.Uint32(hdr[reqIVLen:]), le.Uint32(hdr[reqSrcLen:]), le.Uint32(hdr[reqDstLen:]), in)
-}
-
-// cipher is parseCipher for a header of any form, with which so many bytes of
-// the readable part are used up. Every length is a copy of what the guest
-// wrote, 32 bits wide and checked against its neighbours here; sums are made
-// in 64 bits.
-func (w *dataWorker) cipher(r *request, s *session, op uint32, used uint64, ivLen, srcLen, dstLen uint32, in virtq.Cursor) Status {
-	if (op == opCipherEncrypt) != (s.direction == engine.Encrypt) {
+// the header, and the key if there is one, which use up so many bytes, the
+// readable part holds the IV and the source; the writable part the destination
+// and the status. Every length is a copy of what the guest wrote, 32 bits wide
+// and checked against its neighbours here; sums are made in 64 bits.
+func (w *dataWorker) parseCipher(r *request, s *session, h dataHeader, used uint64, in virtq.Cursor) Status {
+	if (h.op == opCipherEncrypt) != (s.direction == engine.Encrypt) {
 		return StatusErr
 	}
 	switch {
-	case srcLen != dstLen, // a cipher's output is as long as its input
-		uint64(srcLen) > uint64(w.d.maxSize),
-		srcLen&s.partBlock != 0,
-		r.chain.ReadLen < used+uint64(ivLen)+uint64(srcLen),
-		r.chain.WriteLen < uint64(dstLen)+statusSize:
+	case h.srcLen != h.dstLen, // a cipher's output is as long as its input
+		uint64(h.srcLen) > uint64(w.d.maxSize),
+		h.srcLen&s.partBlock != 0,
+		r.chain.ReadLen < used+uint64(h.ivLen)+uint64(h.srcLen),
+		r.chain.WriteLen < uint64(h.dstLen)+statusSize:
 		return StatusErr
 	}
-	if !w.takeIV(r, s, ivLen, &in) {
+	if !w.takeIV(r, s, h.ivLen, &in) {
 		return StatusErr
 	}
-	return w.place(r, in, virtq.NewCursor(r.chain.Writable), int(srcLen))
+	return w.place(r, in, r.chain.Writer(), int(h.srcLen))
 }
 
 // takeIV copies the IV. A cipher without one lets drivers send one all the

@@ -18,11 +18,14 @@ type controlWorker struct {
 	keys   *keyMemory // of the session that is being opened
 }
 
+// newControlWorker returns the worker of a queue that sleeps at once when it
+// has nothing to do: the CPU is for the data queues.
 func newControlWorker(d *Device, q *virtio.Queue) (*controlWorker, error) {
 	keys, err := newKeyMemory(d.log)
 	if err != nil {
 		return nil, fmt.Errorf("control queue: %w", err)
 	}
+	q.SetPolling(virtio.Polling{})
 	return &controlWorker{d, q, d.layout, keys}, nil
 }
 
@@ -43,7 +46,7 @@ func (w *controlWorker) Close() { w.keys.free() }
 func (w *controlWorker) answer(c *virtq.Chain) uint32 {
 	var hdr [ctrlHdrSize]byte
 	var flf [ctrlFLFSize]byte
-	in := virtq.NewCursor(c.Readable)
+	in := c.Reader()
 	short := in.Read(hdr[:]) != len(hdr)
 	op := le.Uint32(hdr[ctrlOpcode:])
 	if n := w.layout.controlFLF(op); short || in.Read(flf[:n]) != n {
@@ -180,7 +183,7 @@ func (w *controlWorker) count(s Status) {
 }
 
 func (w *controlWorker) write(c *virtq.Chain, answer []byte) uint32 {
-	out := virtq.NewCursor(c.Writable)
+	out := c.Writer()
 	n := out.Write(answer)
 	if n < len(answer) {
 		w.d.log.Debug("control request without room for its answer", "bytes", c.WriteLen)

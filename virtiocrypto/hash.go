@@ -34,7 +34,7 @@ func (w *dataWorker) parseHash(r *request, s *session, f *fields, in virtq.Curso
 	if result > maxDigest {
 		r.Dst = buf
 	}
-	r.dst = virtq.NewCursor(r.chain.Writable)
+	r.dst = r.chain.Writer()
 	return StatusOK
 }
 

@@ -54,7 +54,8 @@ const maxDigest = 64
 
 // parseLegacy takes apart a request in the form without revision 1 whose
 // header is in hdr.
-func (w *dataWorker) parseLegacy(r *request, op uint32, hdr *[dataSize]byte, in virtq.Cursor) Status {
+func (w *dataWorker) parseLegacy(r *request, hdr *[dataSize]byte, in virtq.Cursor) Status {
+	op := le.Uint32(hdr[dataOpcode:])
 	service, ok := serviceOf(op)
 	if !ok {
 		return StatusNotSupp
@@ -202,7 +203,8 @@ func (w *dataWorker) parseService(r *request, s *session, op uint32, in virtq.Cu
 	case kindAKCipher:
 		return w.parseAKCipher(r, s, op, f, in)
 	}
-	return w.cipher(r, s, op, f.used, f.iv, f.src, f.dst, in)
+	h := dataHeader{op: op, ivLen: f.iv, srcLen: f.src, dstLen: f.dst}
+	return w.parseCipher(r, s, h, f.used, in)
 }
 
 // kindOf returns the kind of sessions that a service's requests need.

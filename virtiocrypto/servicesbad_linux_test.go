@@ -64,15 +64,15 @@ func samples() []cryptodrv.Work {
 
 // Fields of a fixed part, as indices of le32, in the forms with sessions.
 const (
-	hashSrc, hashResult                            = 0, 1
-	aeadIV, aeadAAD, aeadSrc, aeadDst, aeadTag     = 0, 1, 2, 3, 4
-	chainIV, chainSrc, chainDst                    = 0, 1, 2
-	chainCipherStart, chainCipherLen               = 3, 4
-	chainHashStart, chainHashLen                   = 5, 6
-	chainAAD, chainResult                          = 7, 8
-	symType                                        = 10
-	fixedPart                                      = 24 // offset, bytes
-	allOnes                                 uint32 = 1<<32 - 1
+	hashSrc, hashResult                               = 0, 1
+	aeadIV, aeadAAD, aeadSrc, aeadDst, aeadTag        = 0, 1, 2, 3, 4
+	chainIV, chainSrc, chainDst                       = 0, 1, 2
+	chainCipherStart, chainCipherLen                  = 3, 4
+	chainHashStart, chainHashLen                      = 5, 6
+	chainAAD, chainResult                             = 7, 8
+	symType                                           = 10
+	fixedPart                                         = 24 // offset, bytes
+	allOnes                                    uint32 = 1<<32 - 1
 )
 
 type change struct {

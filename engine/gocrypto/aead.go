@@ -21,6 +21,7 @@ const (
 // aeadSession is AES-GCM or ChaCha20-Poly1305. The library's objects may be
 // used by many workers at once.
 type aeadSession struct {
+	limited
 	aead      cipher.AEAD
 	block     cipher.Block // nil for ChaCha20
 	direction engine.Direction
@@ -58,7 +59,10 @@ func (s *aeadSession) do(w *worker, r *engine.Request) engine.Status {
 		return engine.BadRequest
 	}
 	if int(r.IVLen) != s.aead.NonceSize() {
-		return engine.NotSupported
+		if s.block != nil {
+			return engine.NotSupported // GCM has others
+		}
+		return engine.BadRequest
 	}
 	buf := w.room(n + s.tagSize)
 	defer clear(buf)
@@ -84,4 +88,5 @@ func (s *aeadSession) Close() {
 	if s.block != nil {
 		erase(s.block)
 	}
+	s.closed()
 }

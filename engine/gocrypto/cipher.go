@@ -144,6 +144,7 @@ func (*ecb) erase() {}
 // xtsSession is AES-XTS. The library's does whole blocks only and has a tweak
 // of 64 bits; see tweak.
 type xtsSession struct {
+	limited
 	k1, k2    cipher.Block
 	direction engine.Direction
 	modes     pool[*xtsMode]
@@ -214,4 +215,5 @@ func (s *xtsSession) Close() {
 	s.modes.close(func(*xtsMode) {})
 	erase(s.k1)
 	erase(s.k2)
+	s.closed()
 }

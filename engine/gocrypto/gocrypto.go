@@ -73,12 +73,29 @@ func init() {
 	}
 }
 
+// limits are the algorithms of which some requests are refused: XTS with
+// ciphertext stealing, GCM with nonces that are not of 12 bytes.
+var limits = map[engine.Algorithm]bool{engine.AESXTS: true, engine.AESGCM: true}
+
+// limited is a part of sessions of such an algorithm: see
+// [engine.LimitedSession].
+type limited struct{ atClose func() }
+
+// AtClose has Close call f when it is done.
+func (l *limited) AtClose(f func()) { l.atClose = f }
+
+func (l *limited) closed() {
+	if l.atClose != nil {
+		l.atClose()
+	}
+}
+
 // Algorithms lists what the package's comment does.
 func (*Engine) Algorithms() []engine.Support {
 	var all []engine.Support
 	for _, a := range engine.Algorithms() {
 		if makers[a] != nil {
-			all = append(all, engine.Support{Algorithm: a, KeySizes: a.KeySizes()})
+			all = append(all, engine.Support{Algorithm: a, KeySizes: a.KeySizes(), Limits: limits[a]})
 		}
 	}
 	return all
