@@ -123,14 +123,14 @@ func (w *dataWorker) placeChain(r *request, in, aad virtq.Cursor, n, result int)
 func (r *request) cipher() {
 	c := &r.extra.chain
 	start, end := c.cipherStart, c.cipherStart+c.cipherLen
-	r.Session = c.session.engine
+	r.Session, r.IVLen = c.session.engine, c.session.ivSize
 	r.Src, r.Dst = c.src[start:end:end], c.text[start:end:end]
 }
 
 // hash makes the engine's request that of the hash, of source or destination.
 func (r *request) hash(of []byte) {
 	c := &r.extra.chain
-	r.Session = c.session.hash
+	r.Session, r.IVLen = c.session.hash, 0
 	r.Src = of[c.hashStart : c.hashStart+c.hashLen]
 	if c.aadLen > 0 {
 		copy(c.aad[c.aadLen:], r.Src)

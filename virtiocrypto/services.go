@@ -184,7 +184,7 @@ func statelessFields(f *fields, s Service, flf []byte) {
 func (w *dataWorker) parseService(r *request, s *session, op uint32, in virtq.Cursor) Status {
 	r.special = true
 	r.extra.kind = s.kind
-	r.Session = s.engine
+	r.Session, r.IVLen = s.engine, 0
 	f := &w.service.fields
 	service, _ := serviceOf(op)
 	if service == ServiceCipher && f.opType != SymOpCipher && f.opType != SymOpChain {

@@ -66,6 +66,10 @@ func (s *strictSession) allows(r *engine.Request) error {
 		x, y := uintptr(unsafe.Pointer(unsafe.SliceData(a))), uintptr(unsafe.Pointer(unsafe.SliceData(b)))
 		return len(a) > 0 && len(b) > 0 && x < y+uintptr(len(b)) && y < x+uintptr(len(a))
 	}
+	iv := s.p.Algorithm.IVSize()
+	if int(r.IVLen) != iv || s.p.Algorithm.Kind() != engine.AEAD && r.TagLen != 0 {
+		return fmt.Errorf("IV of %d bytes, tag of %d", r.IVLen, r.TagLen)
+	}
 	same := len(r.Src) > 0 && len(r.Dst) > 0 && &r.Src[0] == &r.Dst[0]
 	switch k := s.p.Algorithm.Kind(); k {
 	case engine.Cipher, engine.AEAD:

@@ -20,8 +20,8 @@ type Answer struct {
 }
 
 // Answers are examples of the publications that define the algorithms: FIPS
-// 180-4 and 202, RFC 2202, 4231 and 8439, IEEE 1619, and the GCM specification
-// that NIST SP 800-38D took up.
+// 180-4 and 202, RFC 2202, 4231 and 8439, IEEE 1619, NIST SP 800-38B and
+// 800-38C, and the GCM specification that SP 800-38D took up.
 var Answers = []Answer{
 	{Name: "IEEE 1619 B vector 2", Algorithm: engine.AESXTS,
 		Key: bytes.Join([][]byte{bytes.Repeat([]byte{0x11}, 16), bytes.Repeat([]byte{0x22}, 16)}, nil),
@@ -49,6 +49,17 @@ var Answers = []Answer{
 	macAnswer("RFC 4231 4.3", engine.HMACSHA384, "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c78b3239ecfab21649"),
 	macAnswer("RFC 4231 4.3", engine.HMACSHA512, "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"),
 
+	{Name: "SP 800-38B D.1 example 3", Algorithm: engine.CMACAES, Key: unhex(key128),
+		In:  unhex(plaintext)[:40],
+		Out: unhex("dfa66747de9ae63030ca32611497c827")},
+
+	{Name: "SP 800-38C C.1", Algorithm: engine.AESCCM,
+		Key: unhex("404142434445464748494a4b4c4d4e4f"),
+		IV:  unhex("10111213141516"),
+		AAD: unhex("0001020304050607"),
+		In:  unhex("20212223"),
+		Out: unhex("7162015b"),
+		Tag: unhex("4dac255d")},
 	{Name: "GCM specification, test case 4", Algorithm: engine.AESGCM,
 		Key: unhex("feffe9928665731c6d6a8f9467308308"),
 		IV:  unhex("cafebabefacedbaddecaf888"),

@@ -194,7 +194,7 @@ func (s *xtsSession) newMode() *xtsMode {
 
 func (s *xtsSession) do(_ *worker, r *engine.Request) engine.Status {
 	n := len(r.Src)
-	if n != len(r.Dst) || int(r.IVLen) != engine.AESXTS.IVSize() || n > 0 && n < aes.BlockSize {
+	if n != len(r.Dst) || int(r.IVLen) != engine.AESXTS.IVSize() || n < aes.BlockSize {
 		return engine.BadRequest
 	}
 	if n%aes.BlockSize != 0 {
