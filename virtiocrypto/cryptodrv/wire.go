@@ -30,6 +30,7 @@ const (
 	OpCipherCreate  uint32 = 0x002 // control
 	OpCipherDestroy uint32 = 0x003
 	OpHashCreate    uint32 = 0x102
+	OpHashDestroy   uint32 = 0x103
 	OpMACCreate     uint32 = 0x202
 	OpAEADCreate    uint32 = 0x302
 	OpAKCreate      uint32 = 0x404

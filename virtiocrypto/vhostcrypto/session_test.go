@@ -204,8 +204,13 @@ func FuzzSessionMessage(f *testing.F) {
 	for _, layout := range cryptodrv.AllMessages() {
 		for _, p := range params() {
 			f.Add(layout.Create(p))
+			f.Add(layout.Create(virtiocrypto.ChainParams{
+				Order: 1, HashMode: virtiocrypto.HashModeAuth, Cipher: p,
+				MAC: virtiocrypto.MACParams{Algo: virtiocrypto.MACHMACSHA1, Result: 20, Key: make([]byte, 64)},
+			}))
 		}
 	}
+	f.Add(cryptodrv.MessagesNew.Create(virtiocrypto.AKCipherParams{Algo: virtiocrypto.AKCipherRSA, KeyType: 1, Padding: 1, Key: make([]byte, 140)}))
 	f.Add(cryptodrv.CloseMessage(1 << 16))
 	h := newHandler(f, 4)
 	f.Fuzz(func(t *testing.T, payload []byte) {
