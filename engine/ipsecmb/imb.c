@@ -22,6 +22,12 @@
 
 _Static_assert(BURST <= IMB_MAX_JOBS, "a burst fits the library's queue");
 
+_Static_assert(MAX_BLOCKS16 == 0xfff0, "a mask tells what fits");
+
+/* iv_len and status, of the bytes that they are in. */
+#define IV_AND_STATUS 0xff0000ff
+#define IV_16_AND_OK (VC_OK << 24 | IMB_AES_BLOCK_SIZE)
+
 /* What a Go session names after its end. Nothing shares its class. */
 struct vc_session vc_closed = {.kind = VC_KINDS, .class = UINT8_MAX};
 
@@ -504,33 +510,35 @@ static void run_burst(struct vc_worker *w, const struct vc_session *s, uintptr_t
 
 /*
  * fill_burst makes jobs of m requests of the class of first, a cipher's. If it
- * returns 0, one of them is of another class or ends without work. What tells
- * is gathered without branches, as it all but never does.
+ * returns 0, one of them is of another class or ends without work. This loop is
+ * what a short request costs beyond the library: it gathers what tells without
+ * branches, as it all but never does, and it does not write a status that is
+ * there from the last time.
  */
 static inline __attribute__((always_inline)) int
 fill_burst(IMB_JOB *j, struct vc_request **rs, uint32_t m, uintptr_t type,
 	   const struct vc_session *first, const enum vc_kind kind)
 {
-	const uint64_t mask = kind == VC_CTR ? 0 : IMB_AES_BLOCK_SIZE - 1;
-	uint64_t odd = 0;
+	/* Bits that no length has that fits. */
+	const uint64_t mask = kind == VC_CTR ? 0 : kind == VC_CBC_DEC ? 15 : ~(uint64_t)MAX_BLOCKS16;
+	struct vc_session **const usual = (*rs)->session;
+	uint64_t odd = 0, less = 0;
 
 	for (struct vc_request **end = rs + m; rs < end; rs++, j++) {
 		struct vc_request *r = *rs;
+		const struct vc_session *s = first;
 
 		if (__builtin_expect(r->type != type, 0))
 			return 0;
+		if (r->session != usual) {
+			s = *r->session;
+			odd |= (uint64_t)(s->class ^ first->class);
+		}
 
-		const struct vc_session *s = *r->session;
 		const uint64_t len = (uint64_t)r->src.len;
 
-		if (s != first)
-			odd |= (uint64_t)(s->class ^ first->class);
-		odd |= (len & mask) | (len ^ (uint64_t)r->dst.len) |
-		       (uint64_t)(r->iv_len ^ IMB_AES_BLOCK_SIZE);
-		if (kind == VC_CBC_ENC)
-			odd |= (len - 1 >= MAX_BLOCKS16);
-		else
-			odd |= (len == 0);
+		odd |= (len & mask) | (len ^ (uint64_t)r->dst.len);
+		less |= len - 1; /* negative for none */
 		if (kind == VC_CTR)
 			odd |= (uint64_t)counter_wraps(r);
 		if (kind == VC_CBC_DEC)
@@ -541,10 +549,12 @@ fill_burst(IMB_JOB *j, struct vc_request **rs, uint32_t m, uintptr_t type,
 		j->dst = r->dst.p;
 		j->msg_len_to_cipher_in_bytes = len;
 		j->iv = r->iv;
-		if (r->status != VC_OK) /* it mostly is, from the last time */
+		if (__builtin_expect((r->bytes & IV_AND_STATUS) != IV_16_AND_OK, 0)) {
+			odd |= (uint64_t)(r->iv_len ^ IMB_AES_BLOCK_SIZE);
 			r->status = VC_OK;
+		}
 	}
-	return odd == 0;
+	return odd == 0 && (int64_t)less >= 0;
 }
 
 typedef int fill_fn(IMB_JOB *, struct vc_request **, uint32_t, uintptr_t, const struct vc_session *);
