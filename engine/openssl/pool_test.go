@@ -439,7 +439,7 @@ func TestEnginesLeak(t *testing.T) {
 		return len(tasks)
 	}
 	cycle := func() {
-		e, err := New(engine.Options{})
+		e, err := New(options())
 		if err != nil {
 			t.Fatal(err)
 		}
