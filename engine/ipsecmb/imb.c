@@ -51,6 +51,7 @@ struct vc_worker {
 	uint8_t ivs[BURST][IMB_AES_BLOCK_SIZE];
 	uint8_t tags[BURST][IMB_SHA512_DIGEST_SIZE_IN_BYTES];
 	struct gcm_context_data gcm;
+	aes_gcm_enc_dec_t gcm_one[2][3]; /* by direction and size of key */
 	IMB_JOB jobs[BURST] __attribute__((aligned(64)));
 };
 
@@ -335,13 +336,8 @@ static void run_gcm(struct vc_worker *w, const struct vc_session *s, struct vc_r
 	uint8_t tag[IMB_MAX_TAG_LEN];
 
 	if (r->iv_len == IMB_GCM_IV_DATA_LEN) {
-		aes_gcm_enc_dec_t one[2][3] = {
-			{m->gcm128_dec, m->gcm192_dec, m->gcm256_dec},
-			{m->gcm128_enc, m->gcm192_enc, m->gcm256_enc},
-		};
-
-		one[s->encrypt][k](&s->gcm, &w->gcm, dst, src, r->src.len, r->iv,
-				   aad, r->aad.len, tag, s->tag_len);
+		w->gcm_one[s->encrypt][k](&s->gcm, &w->gcm, dst, src, r->src.len, r->iv,
+					  aad, r->aad.len, tag, s->tag_len);
 	} else {
 		aes_gcm_init_var_iv_t init[3] = {
 			m->gcm128_init_var_iv, m->gcm192_init_var_iv, m->gcm256_init_var_iv,
@@ -474,13 +470,6 @@ static void run_ecb(struct vc_worker *w, const struct vc_session *s, struct vc_r
 		if (!j || j->status != IMB_STATUS_COMPLETED)
 			r->status = VC_FAILED;
 	}
-}
-
-/* run_long does one hash of any length. */
-static void run_long(struct vc_worker *w, const struct vc_session *s, struct vc_request *r)
-{
-	vc_hash(w->mgr, s->hash, r->src.p, (uint64_t)r->src.len, w->tags[0]);
-	finish(s, r, w->tags[0]);
 }
 
 /* run_burst does the requests w->ids[:n], all of the class of s. */
@@ -646,12 +635,6 @@ uint32_t vc_worker_run(struct vc_worker *w, uintptr_t reqs, uint32_t n, int flus
 			w->order[ndone++] = i;
 			continue;
 		}
-		if (s->kind == VC_SHA && r->src.len > MAX_LEN16) {
-			run_long(w, s, r);
-			w->order[ndone++] = i;
-			continue;
-		}
-
 		struct list *l = &w->lists[s->class];
 
 		if (l->n++ == 0) {
@@ -714,6 +697,12 @@ struct vc_worker *vc_worker_open(uint32_t depth, uintptr_t type, int *err)
 		vc_worker_close(w);
 		return NULL;
 	}
+	w->gcm_one[0][0] = w->mgr->gcm128_dec;
+	w->gcm_one[0][1] = w->mgr->gcm192_dec;
+	w->gcm_one[0][2] = w->mgr->gcm256_dec;
+	w->gcm_one[1][0] = w->mgr->gcm128_enc;
+	w->gcm_one[1][1] = w->mgr->gcm192_enc;
+	w->gcm_one[1][2] = w->mgr->gcm256_enc;
 	/* What is the same for all jobs of a burst of ciphers. */
 	for (uint32_t i = 0; i < BURST; i++) {
 		w->jobs[i].key_len_in_bytes = 0;
