@@ -333,7 +333,8 @@ static void run_gcm(struct vc_worker *w, const struct vc_session *s, struct vc_r
 	IMB_MGR *m = w->mgr;
 	uint32_t k = s->key_len / 8 - 2; /* 0, 1, 2 */
 	uint8_t *src = some(r->src.p), *dst = some(r->dst.p), *aad = some(r->aad.p);
-	uint8_t tag[IMB_MAX_TAG_LEN];
+	uint8_t computed[IMB_MAX_TAG_LEN];
+	uint8_t *tag = s->encrypt ? r->tag : computed;
 
 	if (r->iv_len == IMB_GCM_IV_DATA_LEN) {
 		w->gcm_one[s->encrypt][k](&s->gcm, &w->gcm, dst, src, r->src.len, r->iv,
@@ -356,7 +357,10 @@ static void run_gcm(struct vc_worker *w, const struct vc_session *s, struct vc_r
 			update[s->encrypt][k](&s->gcm, &w->gcm, dst, src, r->src.len);
 		final[s->encrypt][k](&s->gcm, &w->gcm, tag, s->tag_len);
 	}
-	finish(s, r, tag);
+	if (s->encrypt)
+		r->status = VC_OK;
+	else
+		finish(s, r, tag);
 }
 
 /* fill_job makes a job for the library's queue of jobs of all kinds. */
@@ -483,14 +487,6 @@ static void run_burst(struct vc_worker *w, const struct vc_session *s, uintptr_t
 		break;
 	case VC_HMAC:
 		run_hmacs(w, s, reqs, n);
-		break;
-	case VC_GCM:
-	case VC_ECB:
-		for (uint32_t i = 0; i < n; i++) {
-			struct vc_request *r = at(reqs, w->ids[i]);
-
-			(s->kind == VC_GCM ? run_gcm : run_ecb)(w, *r->session, r);
-		}
 		break;
 	default:
 		run_jobs(w, reqs, n);
@@ -635,6 +631,12 @@ uint32_t vc_worker_run(struct vc_worker *w, uintptr_t reqs, uint32_t n, int flus
 			w->order[ndone++] = i;
 			continue;
 		}
+		if (s->kind == VC_GCM || s->kind == VC_ECB) {
+			(s->kind == VC_GCM ? run_gcm : run_ecb)(w, s, r);
+			w->order[ndone++] = i;
+			continue;
+		}
+
 		struct list *l = &w->lists[s->class];
 
 		if (l->n++ == 0) {
