@@ -48,7 +48,8 @@ func (w *dataWorker) parseChain(r *request, s *session, op uint32, f *fields, in
 		r.chain.WriteLen < uint64(f.dst)+uint64(f.result)+statusSize:
 		return StatusErr
 	}
-	if !w.takeIV(r, s, f.iv, &in) {
+	in, ok := takeIV(r, s, f.iv, in)
+	if !ok {
 		return StatusErr
 	}
 	c := &r.extra.chain

@@ -24,7 +24,8 @@ func (w *dataWorker) parseCipher(r *request, s *session, h dataHeader, used uint
 		r.chain.WriteLen < uint64(h.dstLen)+statusSize:
 		return StatusErr
 	}
-	if !w.takeIV(r, s, h.ivLen, &in) {
+	in, ok := takeIV(r, s, h.ivLen, in)
+	if !ok {
 		return StatusErr
 	}
 	return w.place(r, in, r.chain.Writer(), int(h.srcLen))
@@ -32,21 +33,21 @@ func (w *dataWorker) parseCipher(r *request, s *session, h dataHeader, used uint
 
 // takeIV copies the IV. A cipher without one lets drivers send one all the
 // same, as some do for ECB: it is passed over.
-func (w *dataWorker) takeIV(r *request, s *session, ivLen uint32, in *virtq.Cursor) bool {
+func takeIV(r *request, s *session, ivLen uint32, in virtq.Cursor) (virtq.Cursor, bool) {
 	r.IVLen = s.ivSize
 	want := int(s.ivSize)
 	switch {
 	case want == 0:
-		return in.Skip(int(ivLen))
+		ok := in.Skip(int(ivLen))
+		return in, ok
 	case int(ivLen) != want:
-		return false
+		return in, false
 	}
-	if b := in.Bytes(want); len(b) == engine.MaxIV { // in one piece, as most are
+	b, rest := in.Take(want)
+	if len(b) == engine.MaxIV { // in one piece, as most are
 		r.IV = [engine.MaxIV]byte(b)
-		return true
-	} else if b != nil {
-		copy(r.IV[:], b)
-		return true
+		return rest, true
 	}
-	return in.Read(r.IV[:want]) == want
+	ok := in.Read(r.IV[:want]) == want
+	return in, ok
 }

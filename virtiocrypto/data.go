@@ -204,11 +204,10 @@ func (w *dataWorker) parse(r *request) Status {
 		w.d.log.Debug("data request without room for a status", "queue", w.q.Index)
 		return StatusErr
 	}
-	in := c.Reader()
 	if w.layout.revision1 {
-		return w.parseRevision1(r, in)
+		return w.parseRevision1(r, c.Reader())
 	}
-	hdr := in.Bytes(dataSize)
+	hdr, in := c.Reader().Take(dataSize)
 	if hdr == nil { // it is in pieces, as few are
 		if in.Read(w.hdr[:]) != len(w.hdr) {
 			return StatusErr

@@ -51,6 +51,7 @@ type benchLine struct {
 	CPU        float64 `json:"cpu_ns_per_req"`
 	Memory     float64 `json:"private_mib"`
 	Errors     uint64  `json:"errors"`
+	PingPong   float64 `json:"eventfd_pingpong_us,omitempty"`
 }
 
 func newBenchCommand() *cobra.Command {
@@ -68,7 +69,21 @@ ratio of the two is what the Go interface leaves of the engine's speed.`, benchE
 it shares memory, sets up rings and keeps --depth requests in flight on each
 queue, in turns with the raw engine. The first and the last thousand requests of
 each queue are compared with a second implementation.`, benchDevice),
+		newEchoCommand(),
 	)
+	return cmd
+}
+
+// newEchoCommand is the other end of the eventfd ping-pong of bench device.
+func newEchoCommand() *cobra.Command {
+	var cpu int
+	cmd := &cobra.Command{
+		Use:    "echo",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE:   func(*cobra.Command, []string) error { return bench.Echo(cpu) },
+	}
+	cmd.Flags().IntVar(&cpu, "cpu", -1, "the CPU to run on")
 	return cmd
 }
 
@@ -171,6 +186,9 @@ func (l benchLine) print(out io.Writer, asJSON bool) error {
 		detail = fmt.Sprintf("p50 %.1f, p99 %.1f, p99.9 %.1f µs; %.3f kicks, %.3f interrupts, %.0f ns CPU a request; %.0f MiB",
 			l.P50, l.P99, l.P999, l.Kicks, l.Interrupts, l.CPU, l.Memory)
 	}
+	if l.PingPong > 0 {
+		detail += fmt.Sprintf("; eventfd ping-pong %.1f µs", l.PingPong)
+	}
 	_, err := fmt.Fprintf(out, "%8d %6d %12.0f %9.3f %9.3f %6.1f%%  %s\n", l.Size, l.Depth, l.Requests, l.GBps, l.RawGBps, 100*l.Ratio, detail)
 	return err
 }
@@ -217,6 +235,7 @@ func benchDevice(ctx context.Context, o benchOptions, c bench.Case) (benchLine, 
 	l.P50, l.P99, l.P999 = micros(r.P50), micros(r.P99), micros(r.P999)
 	l.Kicks, l.Interrupts, l.CPU, l.Errors = r.Kicks, r.Interrupts, float64(r.CPU.Nanoseconds()), r.Errors
 	l.Memory = float64(r.PrivateMemory) / (1 << 20)
+	l.PingPong = micros(r.PingPong)
 	return l, nil
 }
 

@@ -7,6 +7,7 @@
 
 #include "session.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,10 +36,25 @@ static void why(char *err, size_t size, const char *what, const char *name)
 }
 
 #ifdef HAVE_ENGINE
-/* What an ENGINE may do for us. Random numbers stay OpenSSL's. */
-#define METHODS (ENGINE_METHOD_ALL & ~ENGINE_METHOD_RAND)
+/*
+ * What an ENGINE does for us by being the default one. Ciphers are asked for by
+ * name. Random numbers and hashes stay OpenSSL's: there is nothing to gain, and
+ * qatengine's SHA-3, without its hardware, is wrong from the second message on.
+ */
+#define METHODS (ENGINE_METHOD_RSA | ENGINE_METHOD_EC | \
+		 ENGINE_METHOD_PKEY_METHS | ENGINE_METHOD_PKEY_ASN1_METHS)
 
-static ENGINE *engine_open(const char *name)
+/*
+ * The process has one ENGINE, from when it is first asked for to its end: keys
+ * find theirs only as the default one, and not all ENGINEs begin again well.
+ */
+static struct {
+	pthread_mutex_t mu;
+	ENGINE *e;
+	char *name;
+} the_engine = {.mu = PTHREAD_MUTEX_INITIALIZER};
+
+static ENGINE *engine_load(const char *name)
 {
 	ENGINE *e;
 
@@ -55,7 +71,6 @@ static ENGINE *engine_open(const char *name)
 	}
 	if (!e)
 		return NULL;
-	/* Keys find an ENGINE only as the default one. */
 	if (!ENGINE_init(e)) {
 		ENGINE_free(e);
 		return NULL;
@@ -68,18 +83,25 @@ static ENGINE *engine_open(const char *name)
 	return e;
 }
 
-static void engine_close(ENGINE *e)
+static ENGINE *engine_open(const char *name, char *err, size_t err_size)
 {
-	ENGINE_unregister_RSA(e);
-	ENGINE_unregister_EC(e);
-	ENGINE_unregister_DH(e);
-	ENGINE_unregister_DSA(e);
-	ENGINE_unregister_ciphers(e);
-	ENGINE_unregister_digests(e);
-	ENGINE_unregister_pkey_meths(e);
-	ENGINE_unregister_pkey_asn1_meths(e);
-	ENGINE_finish(e);
-	ENGINE_free(e);
+	ENGINE *e = NULL;
+
+	pthread_mutex_lock(&the_engine.mu);
+	if (!the_engine.e) {
+		the_engine.e = engine_load(name);
+		if (the_engine.e)
+			the_engine.name = OPENSSL_strdup(name);
+		else
+			why(err, err_size, "loading the ENGINE", name);
+		e = the_engine.e;
+	} else if (the_engine.name && strcmp(the_engine.name, name) == 0) {
+		e = the_engine.e;
+	} else {
+		snprintf(err, err_size, "not the ENGINE %s: this process has another already", name);
+	}
+	pthread_mutex_unlock(&the_engine.mu);
+	return e;
 }
 #endif
 
@@ -111,11 +133,9 @@ struct vco_lib *vco_open(const struct vco_options *o, char *err, size_t err_size
 	}
 	if (o->engine) {
 #ifdef HAVE_ENGINE
-		l->engine = engine_open(o->engine);
-		if (!l->engine) {
-			why(err, err_size, "loading the ENGINE", o->engine);
+		l->engine = engine_open(o->engine, err, err_size);
+		if (!l->engine)
 			goto fail;
-		}
 #else
 		snprintf(err, err_size, "this OpenSSL has no ENGINEs, so not %s: use a provider", o->engine);
 		goto fail;
@@ -131,10 +151,6 @@ void vco_close(struct vco_lib *l)
 {
 	if (!l)
 		return;
-#ifdef HAVE_ENGINE
-	if (l->engine)
-		engine_close(l->engine);
-#endif
 	OSSL_PROVIDER_unload(l->provider);
 	OSSL_PROVIDER_unload(l->base);
 	OSSL_LIB_CTX_free(l->ctx);
@@ -306,6 +322,7 @@ void vco_session_close(struct vco_session *s)
 	EVP_MD_free(s->md);
 	EVP_MAC_CTX_free(s->mac);
 	EVP_PKEY_free(s->pkey);
+	OPENSSL_free(s->modulus);
 	OPENSSL_clear_free(s, sizeof(*s));
 }
 

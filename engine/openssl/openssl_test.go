@@ -7,6 +7,7 @@ package openssl
 import (
 	"errors"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
@@ -17,7 +18,14 @@ import (
 // open opens the engine until the end of the test.
 func open(t testing.TB) *Engine {
 	t.Helper()
-	return openWith(t, engine.Options{})
+	return openWith(t, options())
+}
+
+// engineVariable names an ENGINE that tests are to use, for TestQATEngine.
+const engineVariable = "VCRYPTO_TEST_OPENSSL_ENGINE"
+
+func options() engine.Options {
+	return engine.Options{OpenSSLEngine: os.Getenv(engineVariable)}
 }
 
 func openWith(t testing.TB, o engine.Options) *Engine {
@@ -95,7 +103,7 @@ func random(r *rand.ChaCha8, n int) []byte {
 
 func TestConformance(t *testing.T) {
 	enginetest.Run(t, func(t testing.TB) engine.Engine {
-		e, err := New(engine.Options{})
+		e, err := New(options())
 		if err != nil {
 			t.Fatal(err)
 		}

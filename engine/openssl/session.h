@@ -56,6 +56,7 @@ struct vco_session {
 	EVP_MD *md;
 	EVP_MAC_CTX *mac; /* keyed; others are copies */
 	EVP_PKEY *pkey;
+	uint8_t *modulus; /* of RSA, size bytes */
 	_Atomic(struct vco_ctx *) spare[OPS][SPARES];
 
 	uint8_t key[KEY_MAX]; /* to key new contexts */

@@ -57,6 +57,10 @@ type DeviceRate struct {
 	CPU               time.Duration // of the daemon, a request
 	PrivateMemory     int64         // of the daemon, bytes
 	Errors            uint64
+
+	// PingPong is what an eventfd there and back takes between two processes,
+	// measured in turns with the device: the median. Only if Asleep.
+	PingPong time.Duration
 }
 
 // GBps converts requests a second to 10^9 bytes a second.
@@ -70,6 +74,9 @@ const (
 	// verified is how many of the first and of the last requests of each
 	// queue are compared with a second implementation.
 	verified = 1000
+
+	// pingPongs is how many round trips each turn has.
+	pingPongs = 100
 
 	deviceRounds = 31
 	deviceTime   = 10 * time.Millisecond
@@ -110,6 +117,7 @@ type deviceBench struct {
 	memory *vhostuser.SharedMemory
 	loads  []*load
 	raw    *rawRunner
+	pong   *pingPong // if Asleep
 }
 
 // open starts the daemon and makes everything ready.
@@ -182,7 +190,14 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 		}
 		b.loads = append(b.loads, l)
 	}
-	b.raw, err = newRawRunner(b.Engine, b.Case)
+	if b.raw, err = newRawRunner(b.Engine, b.Case); err != nil || !b.Asleep {
+		return err
+	}
+	cpu := -1
+	if len(b.CPUs) > 0 {
+		cpu = b.CPUs[0]
+	}
+	b.pong, err = startPingPong(program, cpu)
 	return err
 }
 
@@ -236,6 +251,9 @@ func (b *deviceBench) close() error {
 	if b.raw != nil {
 		errs = append(errs, b.raw.close())
 	}
+	if b.pong != nil {
+		errs = append(errs, b.pong.close())
+	}
 	if b.fe != nil {
 		errs = append(errs, b.fe.Close())
 	}
@@ -275,6 +293,7 @@ func (b *deviceBench) measure(ctx context.Context, r Rounds) (out DeviceRate, er
 	}
 	var rates, rawRates, ratios []float64
 	var cpu time.Duration
+	var pong histogram
 	for range r.Count {
 		if err := ctx.Err(); err != nil {
 			return out, context.Cause(ctx)
@@ -292,6 +311,11 @@ func (b *deviceBench) measure(ctx context.Context, r Rounds) (out DeviceRate, er
 			return out, err
 		}
 		cpu += after - before
+		if b.pong != nil {
+			if err := b.pong.measure(&pong, pingPongs); err != nil {
+				return out, err
+			}
+		}
 		took, err := b.raw.run(rawN)
 		if err != nil {
 			return out, err
@@ -301,6 +325,7 @@ func (b *deviceBench) measure(ctx context.Context, r Rounds) (out DeviceRate, er
 	}
 	out.Requests, out.Raw, out.Ratio = median(rates), median(rawRates), median(ratios)
 	b.summarize(&out, cpu)
+	out.PingPong = pong.quantile(0.5)
 	if out.PrivateMemory, err = b.daemon.privateMemory(); err != nil {
 		return out, err
 	}

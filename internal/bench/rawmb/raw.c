@@ -13,6 +13,8 @@
 
 #define BURST 256 /* measured: larger bursts are faster, down to the size of L1 */
 
+#define MAX_PIECE 65520
+
 struct key {
 	union {
 		struct {
@@ -113,22 +115,34 @@ struct raw *raw_open(enum raw_kind kind, int decrypt, uint32_t depth, size_t siz
 	return r;
 }
 
-/* CBC and CTR: the library's burst of ciphers. */
+/*
+ * CBC and CTR: the library's burst of ciphers. It takes no more of a message
+ * that CBC encrypts than MAX_PIECE bytes; the rest goes into further bursts.
+ */
 static uint32_t ciphers(struct raw *r, struct request *q, uint32_t n)
 {
+	const size_t most = r->kind == RAW_CBC && !r->decrypt ? MAX_PIECE : SIZE_MAX;
 	IMB_JOB *j = r->jobs;
+	uint32_t done = n;
 
-	for (uint32_t i = 0; i < n; i++) {
-		j[i].enc_keys = q[i].key->enc;
-		j[i].dec_keys = q[i].key->dec;
-		j[i].src = q[i].src;
-		j[i].dst = q[i].dst;
-		j[i].msg_len_to_cipher_in_bytes = q[i].len;
-		j[i].iv = q[i].iv;
+	for (size_t off = 0; off < q->len && done == n; off += most) {
+		size_t len = q->len - off < most ? q->len - off : most;
+
+		for (uint32_t i = 0; i < n; i++) {
+			j[i].enc_keys = q[i].key->enc;
+			j[i].dec_keys = q[i].key->dec;
+			j[i].src = q[i].src + off;
+			j[i].dst = q[i].dst + off;
+			j[i].msg_len_to_cipher_in_bytes = len;
+			j[i].iv = off ? q[i].dst + off - 16 : q[i].iv;
+		}
+		done = IMB_SUBMIT_CIPHER_BURST_NOCHECK(r->mgr, j, n,
+			r->kind == RAW_CTR ? IMB_CIPHER_CNTR : IMB_CIPHER_CBC,
+			r->decrypt ? IMB_DIR_DECRYPT : IMB_DIR_ENCRYPT, r->key_len);
+		if (most == SIZE_MAX)
+			break;
 	}
-	return IMB_SUBMIT_CIPHER_BURST_NOCHECK(r->mgr, j, n,
-		r->kind == RAW_CTR ? IMB_CIPHER_CNTR : IMB_CIPHER_CBC,
-		r->decrypt ? IMB_DIR_DECRYPT : IMB_DIR_ENCRYPT, r->key_len);
+	return done;
 }
 
 static uint32_t hmacs(struct raw *r, struct request *q, uint32_t n)

@@ -7,7 +7,7 @@
 
 enum raw_kind { RAW_CBC, RAW_CTR, RAW_GCM, RAW_HMAC_SHA256, RAW_SHA256 };
 
-#define RAW_MAX_SIZE 65520 /* what the library takes of any of them */
+#define RAW_MAX_SIZE 65534 /* bytes, of a message to hash or MAC */
 
 struct raw;
 

@@ -38,9 +38,11 @@ func New(c Config) (*Loop, error) {
 	if !ok {
 		return nil, fmt.Errorf("no raw baseline for %s", c.Algorithm)
 	}
-	if c.Depth < 1 || c.Size < 1 || c.Size > C.RAW_MAX_SIZE ||
-		len(c.Src) < c.Depth*c.Size || len(c.Dst) < c.Depth*c.Size || len(c.Keys) == 0 {
-		return nil, fmt.Errorf("no raw baseline for %d requests of %d bytes (at most %d)", c.Depth, c.Size, C.RAW_MAX_SIZE)
+	if c.Depth < 1 || c.Size < 1 || len(c.Src) < c.Depth*c.Size || len(c.Dst) < c.Depth*c.Size || len(c.Keys) == 0 {
+		return nil, fmt.Errorf("no raw baseline for %d requests of %d bytes", c.Depth, c.Size)
+	}
+	if k := c.Algorithm.Kind(); c.Size > C.RAW_MAX_SIZE && (k == engine.Hash || k == engine.MAC) {
+		return nil, fmt.Errorf("no raw baseline for %d bytes: libipsec-mb does %s of at most %d", c.Size, c.Algorithm, C.RAW_MAX_SIZE)
 	}
 	decrypt := C.int(0)
 	if c.Direction == engine.Decrypt {
