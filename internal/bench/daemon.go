@@ -38,7 +38,7 @@ func startDaemon(ctx context.Context, program string, args ...string) (*daemon, 
 		return nil, err
 	}
 	d := &daemon{dir: dir, socket: filepath.Join(dir, "s"), logged: make(chan struct{})}
-	d.cmd = exec.Command(program, append([]string{"serve", "--socket-path", d.socket}, args...)...)
+	d.cmd = exec.Command(program, append([]string{"serve", "--dumpable", "--socket-path", d.socket}, args...)...)
 	// It must not outlive us, whatever becomes of us.
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr, err := d.cmd.StderrPipe()
