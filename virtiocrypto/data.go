@@ -50,7 +50,7 @@ type request struct {
 
 	// special: anything but a plain cipher request; extra is its state.
 	special bool
-	extra   extra
+	extra   *extra
 }
 
 // heldSession is a session of which the queue has n requests in flight. Only
@@ -78,9 +78,11 @@ func newDataWorker(d *Device, q *virtio.Queue) (*dataWorker, error) {
 		done:   make([]*engine.Request, n),
 		held:   make([]heldSession, len(d.sessions.slots)),
 	}
+	extras := make([]extra, n)
 	for i := range w.all {
 		r := &w.all[i]
 		r.Owner = r
+		r.extra = &extras[i]
 		w.free[i] = r
 	}
 	return w, nil

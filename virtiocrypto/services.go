@@ -228,7 +228,7 @@ func kindOf(s Service, opType uint32) kind {
 // finishSpecial answers a request that comes back from the engine, or gives
 // it the second half of a chain.
 func (w *dataWorker) finishSpecial(r *request) {
-	x := &r.extra
+	x := r.extra
 	status := StatusErr
 	switch r.Status {
 	case engine.OK:
@@ -251,7 +251,7 @@ func (w *dataWorker) finishSpecial(r *request) {
 
 // deliver writes what the engine did not write itself.
 func (w *dataWorker) deliver(r *request) {
-	x := &r.extra
+	x := r.extra
 	switch x.kind {
 	case kindCipher:
 		if r.scratch > 0 {
@@ -281,7 +281,7 @@ func (w *dataWorker) deliver(r *request) {
 // endSpecial gives back what only such requests have, and returns the number
 // of bytes written.
 func (r *request) endSpecial(s Status, written uint32) uint32 {
-	x := &r.extra
+	x := r.extra
 	if s == StatusOK && x.written > 0 {
 		written = x.written
 	}
