@@ -17,11 +17,17 @@ type (
 
 // Numbers of what can be supported.
 const (
-	CipherAESECB CipherAlgo = 2
-	CipherAESCBC CipherAlgo = 3
-	CipherAESCTR CipherAlgo = 4
-	CipherAESXTS CipherAlgo = 13
+	CipherAESECB  CipherAlgo = 2
+	CipherAESCBC  CipherAlgo = 3
+	CipherAESCTR  CipherAlgo = 4
+	CipherDESECB  CipherAlgo = 5
+	CipherDESCBC  CipherAlgo = 6
+	Cipher3DESECB CipherAlgo = 7
+	Cipher3DESCBC CipherAlgo = 8
+	Cipher3DESCTR CipherAlgo = 9
+	CipherAESXTS  CipherAlgo = 13
 
+	HashMD5      HashAlgo = 1
 	HashSHA1     HashAlgo = 2
 	HashSHA224   HashAlgo = 3
 	HashSHA256   HashAlgo = 4
@@ -34,6 +40,7 @@ const (
 	HashSHAKE128 HashAlgo = 11
 	HashSHAKE256 HashAlgo = 12
 
+	MACHMACMD5    MACAlgo = 1
 	MACHMACSHA1   MACAlgo = 2
 	MACHMACSHA224 MACAlgo = 3
 	MACHMACSHA256 MACAlgo = 4
@@ -64,12 +71,18 @@ const (
 // By number: an algorithm is at its wire number.
 var (
 	cipherAlgos = []engine.Algorithm{
-		CipherAESECB: engine.AESECB,
-		CipherAESCBC: engine.AESCBC,
-		CipherAESCTR: engine.AESCTR,
-		CipherAESXTS: engine.AESXTS,
+		CipherAESECB:  engine.AESECB,
+		CipherAESCBC:  engine.AESCBC,
+		CipherAESCTR:  engine.AESCTR,
+		CipherDESECB:  engine.DESECB,
+		CipherDESCBC:  engine.DESCBC,
+		Cipher3DESECB: engine.TripleDESECB,
+		Cipher3DESCBC: engine.TripleDESCBC,
+		Cipher3DESCTR: engine.TripleDESCTR,
+		CipherAESXTS:  engine.AESXTS,
 	}
 	hashAlgos = []engine.Algorithm{
+		HashMD5:      engine.MD5,
 		HashSHA1:     engine.SHA1,
 		HashSHA224:   engine.SHA224,
 		HashSHA256:   engine.SHA256,
@@ -83,6 +96,7 @@ var (
 		HashSHAKE256: engine.SHAKE256,
 	}
 	macAlgos = []engine.Algorithm{
+		MACHMACMD5:    engine.HMACMD5,
 		MACHMACSHA1:   engine.HMACSHA1,
 		MACHMACSHA224: engine.HMACSHA224,
 		MACHMACSHA256: engine.HMACSHA256,

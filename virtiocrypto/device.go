@@ -74,6 +74,9 @@ type Options struct {
 	// MaxSize is the largest source or destination of a request, in bytes. It
 	// bounds the scratch memory of each queue.
 	MaxSize int
+	// Legacy offers algorithms too that nothing new should use; see
+	// [engine.Algorithm.Legacy].
+	Legacy bool
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -84,7 +87,7 @@ type Device struct {
 	dataQueues int
 	maxSize    int
 	log        *slog.Logger
-	has        map[engine.Algorithm]bool // what the engine has
+	has        map[engine.Algorithm]bool // what the engine has and is allowed
 	layout     layout                    // what was negotiated
 	sessions   *sessionTable
 	counters   Counters
@@ -124,7 +127,7 @@ func New(o Options) (*Device, error) {
 		sessions:   newSessionTable(o.MaxSessions),
 	}
 	for _, s := range o.Engine.Algorithms() {
-		d.has[s.Algorithm] = true
+		d.has[s.Algorithm] = o.Legacy || !s.Algorithm.Legacy()
 	}
 	return d, nil
 }

@@ -141,6 +141,7 @@ func TestStatelessRefused(t *testing.T) {
 			{"AEAD key of 17 bytes", sampleSeal, []change{{1, 17}}, bad},
 			{"AEAD direction that is not the opcode's", sampleSeal, []change{{2, 2}}, bad},
 			{"honest chain", sampleChain, nil, ok},
+			{"chain whose first AAD length is another", sampleChain, []change{{1, 5}}, ok},
 			{"chain order 0", sampleChain, []change{{0, 0}}, bad},
 			{"nested hash", sampleChain, []change{{7, 3}}, notSupp},
 			{"chain MAC's key too long", sampleChain, []change{{6, 513}}, bad},
@@ -279,4 +280,64 @@ func TestAEADTagOfTheSession(t *testing.T) {
 			m.try(&task{params: p, want: want, work: cryptodrv.Work{Opcode: cryptodrv.OpAEADEncrypt, IV: iv, Src: text, Dst: 17}}, "no tag length")
 		})
 	}
+}
+
+// TestSessionInStatelessForm: what the fixed part says of a session is ignored
+// where the request names one.
+func TestSessionInStatelessForm(t *testing.T) {
+	onEachLink(t, options{form: forms[2].form}, func(m *machine) {
+		words := []int{sampleCipher: 3, sampleHash: 1, sampleSHAKE: 1, sampleMAC: 2, sampleSeal: 3, sampleOpen: 3, sampleChain: 8, sampleHashFirst: 8}
+		for i, params := range sampleParams() {
+			id, err := m.control.Create(params)
+			if err != nil {
+				m.Fatal(err)
+			}
+			w := samples()[i]
+			w.Session = id
+			readable, room, _ := m.o.form.Data(w)
+			want := virtiocrypto.StatusOK
+			if i == sampleOpen {
+				want = virtiocrypto.StatusBadMsg
+			}
+			for word := range words[i] {
+				le.PutUint32(readable[fixedPart+4*word:], 99)
+			}
+			mem := *m.mem
+			if got, _, err := m.data.DoPlain(m.fill(&mem, readable, room)); err != nil || got != want {
+				m.Errorf("%T: %v, %v; want %v", params, got, err, want)
+			}
+		}
+	})
+}
+
+// TestBadTagGivesNothing: after BADMSG the destination holds no plaintext,
+// in one piece, in pieces and in place.
+func TestBadTagGivesNothing(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e engine.Engine) {
+		onEachForm(t, options{engine: e}, func(m *machine) {
+			if !m.can(engine.AESGCM) {
+				return
+			}
+			text := bytes.Repeat([]byte("sixteen bytes.  "), 8)
+			sealed := refAEAD(engine.AESGCM, key128, make([]byte, 12), nil, text)
+			sealed[len(sealed)-1] ^= 1
+			id, err := m.control.Create(virtiocrypto.AEADParams{Algo: virtiocrypto.AEADGCM, Direction: virtiocrypto.DirectionDecrypt, Tag: 16, Key: key128})
+			if err != nil {
+				m.Fatal(err)
+			}
+			k := &task{work: cryptodrv.Work{Opcode: cryptodrv.OpAEADDecrypt, IV: make([]byte, 12), Src: sealed, Dst: len(text), Tag: 16}, inSize: len(text)}
+			for _, cuts := range [][]int{nil, {20, 100}} {
+				for _, inPlace := range []bool{false, true} {
+					mem := *m.mem
+					p := m.plain(&mem, k, id, cuts, cuts, inPlace)
+					if s, _, err := m.data.DoPlain(p); err != nil || s != virtiocrypto.StatusBadMsg {
+						m.Fatalf("%v, %v; want BADMSG", s, err)
+					}
+					if bytes.Contains(p.Result(), text[:16]) {
+						m.Errorf("cuts %v, in place %t: the destination holds plaintext", cuts, inPlace)
+					}
+				}
+			}
+		})
+	})
 }

@@ -51,12 +51,12 @@ func onEachForm(t *testing.T, o options, test func(*machine)) {
 // Numbers of algorithms, section 5.9.4, a second time.
 var (
 	hashNumbers = map[engine.Algorithm]virtiocrypto.HashAlgo{
-		engine.SHA1: 2, engine.SHA224: 3, engine.SHA256: 4, engine.SHA384: 5, engine.SHA512: 6,
+		engine.MD5: 1, engine.SHA1: 2, engine.SHA224: 3, engine.SHA256: 4, engine.SHA384: 5, engine.SHA512: 6,
 		engine.SHA3_224: 7, engine.SHA3_256: 8, engine.SHA3_384: 9, engine.SHA3_512: 10,
 		engine.SHAKE128: 11, engine.SHAKE256: 12,
 	}
 	macNumbers = map[engine.Algorithm]virtiocrypto.MACAlgo{
-		engine.HMACSHA1: 2, engine.HMACSHA224: 3, engine.HMACSHA256: 4, engine.HMACSHA384: 5, engine.HMACSHA512: 6,
+		engine.HMACMD5: 1, engine.HMACSHA1: 2, engine.HMACSHA224: 3, engine.HMACSHA256: 4, engine.HMACSHA384: 5, engine.HMACSHA512: 6,
 		engine.CMACAES: 26,
 	}
 	aeadNumbers = map[engine.Algorithm]virtiocrypto.AEADAlgo{
@@ -64,6 +64,7 @@ var (
 	}
 	cipherNumbers = map[engine.Algorithm]virtiocrypto.CipherAlgo{
 		engine.AESECB: 2, engine.AESCBC: 3, engine.AESCTR: 4, engine.AESXTS: 13,
+		engine.DESECB: 5, engine.DESCBC: 6, engine.TripleDESECB: 7, engine.TripleDESCBC: 8, engine.TripleDESCTR: 9,
 	}
 )
 
@@ -212,9 +213,46 @@ func (m *machine) serviceVectors() {
 	}
 }
 
-// can reports whether the engine has an algorithm.
+// can reports whether the device has an algorithm.
 func (m *machine) can(a engine.Algorithm) bool {
-	return slices.ContainsFunc(m.o.engine.Algorithms(), func(s engine.Support) bool { return s.Algorithm == a })
+	return (m.o.device.Legacy || !a.Legacy()) && slices.ContainsFunc(m.o.engine.Algorithms(), func(s engine.Support) bool { return s.Algorithm == a })
+}
+
+// TestLegacy: what is old is there where it is asked for, and only there.
+func TestLegacy(t *testing.T) {
+	var old []enginetest.Answer
+	for _, a := range enginetest.Answers {
+		if a.Algorithm.Legacy() {
+			old = append(old, a)
+		}
+	}
+	for _, legacy := range []bool{false, true} {
+		onEachForm(t, options{device: virtiocrypto.Options{Legacy: legacy}}, func(m *machine) {
+			if len(old) != 7 {
+				m.Fatalf("%d known answers, want one of each", len(old))
+			}
+			for _, a := range old {
+				k := tasks(a)[0]
+				switch id, err := m.control.Create(k.params); {
+				case legacy && err != nil:
+					m.Errorf("%s: %v", a.Algorithm, err)
+				case !legacy && err == nil:
+					m.Errorf("%s: session %#x", a.Algorithm, id)
+				}
+			}
+			c := m.link.readConfig(0, 56)
+			want := [3]uint32{0, 0, 0}
+			if legacy {
+				want = [3]uint32{0x1f << 5, 1 << 1, 1 << 1}
+			}
+			if got := [3]uint32{le.Uint32(c[12:]) & (0x1f << 5), le.Uint32(c[20:]) & 2, le.Uint32(c[24:]) & 2}; got != want {
+				m.Errorf("legacy %t: the configuration space promises %#x, want %#x", legacy, got, want)
+			}
+			if legacy {
+				m.serviceVectors()
+			}
+		})
+	}
 }
 
 // TestServiceVectorsFindAWrongEngine: a test that cannot fail says nothing.

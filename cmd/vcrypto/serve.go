@@ -87,6 +87,7 @@ The guest's memory must be shared with this process: start QEMU with
 	f.IntVar(&o.device.DataQueues, "queues", virtiocrypto.DefaultDataQueues, "data queues")
 	f.IntVar(&o.device.MaxSessions, "max-sessions", virtiocrypto.DefaultMaxSessions, "sessions that can be open at once")
 	f.IntVar(&o.device.MaxSize, "max-size", virtiocrypto.DefaultMaxSize, "largest request in bytes")
+	f.BoolVar(&o.device.Legacy, "legacy", false, "offer DES, Triple DES and MD5 too, which nothing new should use")
 	f.DurationVar(&o.spin, "spin", defaultSpin, "how long a queue looks for more work before it sleeps")
 	f.IntSliceVar(&o.cpus, "cpus", nil, "pin the queues' threads to these CPUs, in turn (default: the kernel decides)")
 	f.BoolVar(&o.capabilities, "print-capabilities", false, "print what this back-end is, as QEMU's vhost-user conventions ask, and exit")

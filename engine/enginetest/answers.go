@@ -29,6 +29,20 @@ var Answers = []Answer{
 		In:  bytes.Repeat([]byte{0x44}, 32),
 		Out: unhex("c454185e6a16936e39334038acef838bfb186fff7480adc4289382ecd6d394f0")},
 
+	{Name: "Grabbe, The DES Algorithm Illustrated", Algorithm: engine.DESECB,
+		Key: unhex("133457799bbcdff1"), In: unhex("0123456789abcdef"), Out: unhex("85e813540f0ab405")},
+	{Name: "the same after an IV of nothing", Algorithm: engine.DESCBC,
+		Key: unhex("133457799bbcdff1"), IV: make([]byte, 8), In: unhex("0123456789abcdef"), Out: unhex("85e813540f0ab405")},
+	{Name: "SP 800-67 B.1", Algorithm: engine.TripleDESECB, Key: unhex(tripleDESKey),
+		In:  []byte("The qufck brown fox jump"),
+		Out: unhex("a826fd8ce53b855fcce21c8112256fe668d5c05dd9b6b900")},
+	{Name: "its first block after an IV of nothing", Algorithm: engine.TripleDESCBC, Key: unhex(tripleDESKey),
+		IV: make([]byte, 8), In: []byte("The qufc"), Out: unhex("a826fd8ce53b855f")},
+	{Name: "its first block as the counter", Algorithm: engine.TripleDESCTR, Key: unhex(tripleDESKey),
+		IV: []byte("The qufc"), In: make([]byte, 5), Out: unhex("a826fd8ce5")},
+	hashAnswer(engine.MD5, "900150983cd24fb0d6963f7d28e17f72"),
+	macAnswer("RFC 2202 2 case 2", engine.HMACMD5, "750c783e6ab0b503eaa86e310a5db738"),
+
 	hashAnswer(engine.SHA1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
 	hashAnswer(engine.SHA224, "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7"),
 	hashAnswer(engine.SHA256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
@@ -75,6 +89,8 @@ var Answers = []Answer{
 		Out: unhex("d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb69da92728b1a71de0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc3ff4def08e4b7a9de576d26586cec64b6116"),
 		Tag: unhex("1ae10b594f09e26a7e902ecbd0600691")},
 }
+
+const tripleDESKey = "0123456789abcdef23456789abcdef01456789abcdef0123"
 
 func hashAnswer(a engine.Algorithm, result string) Answer {
 	return Answer{Name: "the hash of abc", Algorithm: a, In: []byte("abc"), Out: unhex(result)}

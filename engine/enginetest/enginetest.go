@@ -64,7 +64,7 @@ type testable struct{ engine.Engine }
 
 func (e testable) Algorithms() []engine.Support {
 	return slices.DeleteFunc(e.Engine.Algorithms(), func(s engine.Support) bool {
-		return s.Algorithm.Kind() != engine.Cipher || s.Algorithm == engine.AESXTS
+		return s.Algorithm.Kind() != engine.Cipher || s.Algorithm == engine.AESXTS || s.Algorithm.Legacy()
 	})
 }
 

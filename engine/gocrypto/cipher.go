@@ -5,6 +5,7 @@ package gocrypto
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/des"
 
 	"golang.org/x/crypto/xts"
 
@@ -24,15 +25,15 @@ func newCipher(p engine.Params) (engine.Session, error) {
 	if p.Algorithm == engine.AESXTS {
 		return newXTS(p)
 	}
-	block, err := aes.NewCipher(p.Key)
+	m := modes[p.Algorithm]
+	block, err := m.newBlock(p.Key)
 	if err != nil {
 		return nil, err
 	}
-	newMode := modes[p.Algorithm]
 	return &cipherSession{
 		algorithm: p.Algorithm,
 		block:     block,
-		modes:     pool[mode]{make: func() mode { return newMode(block, p.Direction) }},
+		modes:     pool[mode]{make: func() mode { return m.newMode(block, p.Direction) }},
 	}, nil
 }
 
@@ -57,10 +58,19 @@ func (s *cipherSession) Close() {
 	erase(s.block)
 }
 
-var modes = map[engine.Algorithm]func(cipher.Block, engine.Direction) mode{
-	engine.AESECB: newECB,
-	engine.AESCBC: newCBC,
-	engine.AESCTR: newCTR,
+// modes are block ciphers in their modes.
+var modes = map[engine.Algorithm]struct {
+	newBlock func(key []byte) (cipher.Block, error)
+	newMode  func(cipher.Block, engine.Direction) mode
+}{
+	engine.AESECB:       {aes.NewCipher, newECB},
+	engine.AESCBC:       {aes.NewCipher, newCBC},
+	engine.AESCTR:       {aes.NewCipher, newCTR},
+	engine.DESECB:       {des.NewCipher, newECB},
+	engine.DESCBC:       {des.NewCipher, newCBC},
+	engine.TripleDESECB: {des.NewTripleDESCipher, newECB},
+	engine.TripleDESCBC: {des.NewTripleDESCipher, newCBC},
+	engine.TripleDESCTR: {des.NewTripleDESCipher, newCTR},
 }
 
 // mode is a cipher mode at work.

@@ -7,11 +7,16 @@ import (
 	"unsafe"
 )
 
-// erase zeroes the struct behind a pointer in an interface, the byte slices it
-// holds, and the structs behind its interfaces. The library gives no way to
-// zero a key schedule; its structs hold it by value or, for HMAC, in slices
-// and in two hashes, so this does.
-func erase(pointer any) {
+// erase zeroes the struct behind a pointer in an interface, and the byte slices
+// it holds. The library gives no way to zero a key schedule; its structs hold
+// it by value, so this does.
+func erase(pointer any) { eraseStruct(pointer, false) }
+
+// eraseAll also erases the structs behind its interfaces: HMAC has two hashes
+// there. Nobody else may use them.
+func eraseAll(pointer any) { eraseStruct(pointer, true) }
+
+func eraseStruct(pointer any, all bool) {
 	v := reflect.ValueOf(pointer)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return
@@ -24,8 +29,8 @@ func erase(pointer any) {
 		switch {
 		case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Uint8:
 			clear(f.Bytes()[:f.Cap()])
-		case f.Kind() == reflect.Interface && !f.IsNil():
-			erase(f.Interface())
+		case all && f.Kind() == reflect.Interface && !f.IsNil():
+			eraseAll(f.Interface())
 		}
 	}
 	s.SetZero()

@@ -8,7 +8,7 @@
 // what Go's library and golang.org/x/crypto have: AES in ECB, CBC, CTR and XTS
 // (whole blocks: no ciphertext stealing), SHA-1, SHA-2, SHA-3 and SHAKE, their
 // HMACs, AES-GCM (nonces of 12 bytes, tags of 12 to 16), ChaCha20-Poly1305,
-// ECDSA, and RSA with PKCS #1 v1.5 padding and keys of at least 1024 bits. No
+// DES, Triple DES and MD5 for old friends, ECDSA, and RSA with PKCS #1 v1.5 padding and keys of at least 1024 bits. No
 // CMAC, no CCM, and no RSA without padding: they are not in these libraries.
 //
 // Keys are zeroed when a session is closed, as far as the libraries let their

@@ -4,6 +4,7 @@ package gocrypto
 
 import (
 	"crypto/hmac"
+	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha3"
@@ -18,6 +19,7 @@ const maxResult = 64
 
 // hashes are the hashes of fixed length, and what HMACs are made with.
 var hashes = map[engine.Algorithm]func() hash.Hash{
+	engine.MD5:      md5.New,
 	engine.SHA1:     sha1.New,
 	engine.SHA224:   sha256.New224,
 	engine.SHA256:   sha256.New,
@@ -31,6 +33,7 @@ var hashes = map[engine.Algorithm]func() hash.Hash{
 
 // hmacs are the hashes in HMACs.
 var hmacs = map[engine.Algorithm]func() hash.Hash{
+	engine.HMACMD5:    hashes[engine.MD5],
 	engine.HMACSHA1:   hashes[engine.SHA1],
 	engine.HMACSHA224: hashes[engine.SHA224],
 	engine.HMACSHA256: hashes[engine.SHA256],
@@ -96,7 +99,7 @@ func (s *hashSession) do(_ *worker, r *engine.Request) engine.Status {
 
 func (s *hashSession) Close() {
 	s.states.close(func(h *hashState) {
-		erase(h.Hash)
+		eraseAll(h.Hash)
 		clear(h.sum[:])
 	})
 }
