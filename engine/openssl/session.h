@@ -74,6 +74,12 @@ void vco_ctx_free(struct vco_session *s, struct vco_ctx *c);
 struct vco_ctx *vco_ctx_new(struct vco_session *s, int op);
 int vco_pk_ctx_init(struct vco_session *s, int op, struct vco_ctx *c);
 
+/*
+ * The cipher of a name, NULL if there is none. An ENGINE's must be asked for by
+ * the cipher's number; impl is the ENGINE then, and the cipher is not freed.
+ */
+EVP_CIPHER *vco_cipher_fetch(struct vco_lib *l, const char *name, void **impl);
+
 /* vco_pk_open does vco_session_open's work for public-key sessions. */
 int vco_pk_open(struct vco_session *s, const char *name, const uint8_t *key, size_t key_len);
 
