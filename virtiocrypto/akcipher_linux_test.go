@@ -12,7 +12,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
-	"fmt"
 	"testing"
 
 	"vcrypto/virtio/virtqdrv"
@@ -319,7 +318,7 @@ func TestLongWork(t *testing.T) {
 		}
 		for i := range 8 {
 			if s := all[i].Status(); s != ok && s != virtiocrypto.StatusInvSess {
-				m.Error(fmt.Sprintf("request %d: %s", i, s))
+				m.Errorf("request %d: %s", i, s)
 			}
 		}
 	})

@@ -42,13 +42,13 @@ const (
 
 // Data opcodes, section 5.9.7.4.
 const (
-	opCipherEncrypt = uint32(ServiceCipher)<<opcodeServiceShift | 0x00
+	opCipherEncrypt = uint32(ServiceCipher) << opcodeServiceShift
 	opCipherDecrypt = uint32(ServiceCipher)<<opcodeServiceShift | 0x01
-	opHash          = uint32(ServiceHash)<<opcodeServiceShift | 0x00
-	opMAC           = uint32(ServiceMAC)<<opcodeServiceShift | 0x00
-	opAEADEncrypt   = uint32(ServiceAEAD)<<opcodeServiceShift | 0x00
+	opHash          = uint32(ServiceHash) << opcodeServiceShift
+	opMAC           = uint32(ServiceMAC) << opcodeServiceShift
+	opAEADEncrypt   = uint32(ServiceAEAD) << opcodeServiceShift
 	opAEADDecrypt   = uint32(ServiceAEAD)<<opcodeServiceShift | 0x01
-	opAKEncrypt     = uint32(ServiceAKCipher)<<opcodeServiceShift | 0x00
+	opAKEncrypt     = uint32(ServiceAKCipher) << opcodeServiceShift
 	opAKDecrypt     = uint32(ServiceAKCipher)<<opcodeServiceShift | 0x01
 	opAKSign        = uint32(ServiceAKCipher)<<opcodeServiceShift | 0x02
 	opAKVerify      = uint32(ServiceAKCipher)<<opcodeServiceShift | 0x03

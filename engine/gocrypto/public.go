@@ -71,6 +71,7 @@ func (s *ecdsaSession) run(r *engine.Request) (int, engine.Status) {
 
 func (s *ecdsaSession) Close() {
 	if s.private != nil {
+		//lint:ignore SA1019 There is no other way to the number to zero it.
 		eraseInt(s.private.D)
 	}
 }
