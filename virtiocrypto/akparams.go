@@ -6,6 +6,9 @@ import (
 	"encoding/asn1"
 	"fmt"
 
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
 	"vcrypto/engine"
 )
 
@@ -19,7 +22,7 @@ type AKCipherParams struct {
 	Curve   uint32 // of ECDSA: VIRTIO_CRYPTO_CURVE_*
 
 	// Key is for RSA an RSAPrivateKey or RSAPublicKey of RFC 8017 appendix
-	// A.1, for ECDSA an ECPrivateKey of RFC 5915 or an uncompressed point of
+	// A.1, whose numbers may lack the zero that makes them positive; for ECDSA an ECPrivateKey of RFC 5915 or an uncompressed point of
 	// SEC 1 section 2.3.3.
 	Key []byte
 }
@@ -38,6 +41,10 @@ func (p AKCipherParams) open(d *Device) (*session, error) {
 	case AKCipherRSA:
 		if e.Algorithm, err = d.find(rsaPaddings, p.Padding); err != nil {
 			return nil, err
+		}
+		if key := unsignedDER(p.Key); key != nil {
+			defer clear(key)
+			e.Key = key
 		}
 		// "If RAW_PADDING is specified, hash_algo is ignored."
 		if p.Padding == RSAPaddingPKCS1 && p.Hash != 0 {
@@ -78,6 +85,51 @@ func (p AKCipherParams) open(d *Device) (*session, error) {
 		s.ops &^= 1<<engine.OpDecrypt | 1<<engine.OpSign
 	}
 	return s, nil
+}
+
+// unsignedDER returns an RSA key whose numbers have the leading zero that keeps
+// them positive in DER, or nil where nothing is to be done. Linux reads the
+// numbers as unsigned and has keys without it, a public one in its self-test
+// among them; libraries refuse these. The caller erases the copy.
+func unsignedDER(key []byte) []byte {
+	in := cryptobyte.String(key)
+	var seq, n cryptobyte.String
+	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !in.Empty() {
+		return nil // the engine says what is wrong with it
+	}
+	const most = 16 // numbers: more than any key has
+	var numbers []cryptobyte.String
+	missing := false
+	for !seq.Empty() {
+		if !seq.ReadASN1(&n, cbasn1.INTEGER) || len(n) == 0 || len(numbers) == most {
+			return nil
+		}
+		missing = missing || n[0]&0x80 != 0
+		numbers = append(numbers, n)
+	}
+	if !missing {
+		return nil
+	}
+	// Room for a zero a number and longer lengths, so that no part of the key
+	// is left behind where the builder's buffer was too small.
+	room := make([]byte, 0, len(key)+most*3)
+	b := cryptobyte.NewFixedBuilder(room)
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		for _, n := range numbers {
+			b.AddASN1(cbasn1.INTEGER, func(b *cryptobyte.Builder) {
+				if n[0]&0x80 != 0 {
+					b.AddUint8(0)
+				}
+				b.AddBytes(n)
+			})
+		}
+	})
+	unsigned, err := b.Bytes()
+	if err != nil {
+		clear(room[:cap(room)])
+		return nil
+	}
+	return unsigned
 }
 
 // ecPrivateKey is ECPrivateKey, RFC 5915 section 3.
