@@ -49,7 +49,7 @@ func startDaemon(ctx context.Context, program string, args ...string) (_ *daemon
 	defer file.Close()
 	const inherited = 3 // the first of exec.Cmd.ExtraFiles
 	d := &daemon{conn: ours, logged: make(chan struct{})}
-	d.cmd = exec.Command(program, append([]string{"serve", "--fd", strconv.Itoa(inherited)}, args...)...)
+	d.cmd = exec.Command(program, append([]string{"serve", "--dumpable", "--fd", strconv.Itoa(inherited)}, args...)...)
 	d.cmd.ExtraFiles = []*os.File{file}
 	stderr, err := d.cmd.StderrPipe()
 	if err == nil {
