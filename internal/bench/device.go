@@ -142,9 +142,7 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 	if err != nil {
 		return err
 	}
-	if b.fe, err = vhostuser.Dial(b.daemon.socket); err != nil {
-		return err
-	}
+	b.fe = vhostuser.NewFrontEnd(b.daemon.conn)
 	b.fe.Timeout = deviceSilence
 	err = b.fe.Negotiate(virtio.FeatureVersion1|virtio.FeatureIndirectDesc|virtio.FeatureEventIdx,
 		vhostuser.ProtocolMQ|vhostuser.ProtocolReplyAck|vhostuser.ProtocolConfig)

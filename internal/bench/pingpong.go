@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,7 +40,6 @@ func startPingPong(program string, cpu int) (_ *pingPong, err error) {
 	p.cmd = exec.Command(program, "bench", "echo", "--cpu", strconv.Itoa(cpu))
 	p.cmd.ExtraFiles = []*os.File{p.there, p.back}
 	p.cmd.Stderr = os.Stderr
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return p, p.cmd.Start()
 }
 
@@ -84,7 +82,8 @@ func (p *pingPong) close() error {
 }
 
 // Echo is the other process: it answers each signal of its first inherited
-// descriptor with one on the second, until it is killed.
+// descriptor with one on the second, until it is killed or nothing comes any
+// more.
 func Echo(cpu int) error {
 	runtime.LockOSThread()
 	if cpu >= 0 {
@@ -106,9 +105,12 @@ func Echo(cpu int) error {
 // await waits for an eventfd as a queue does: poll, then read.
 func await(fd int) error {
 	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(deviceSilence.Milliseconds()))
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(deviceSilence.Milliseconds()))
 		if err == unix.EINTR {
 			continue
+		}
+		if err == nil && n == 0 {
+			err = unix.ETIMEDOUT
 		}
 		var b [8]byte
 		if err == nil {
