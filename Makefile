@@ -42,7 +42,7 @@ demo: ## show the main job: a VM encrypts through its host, and chats
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
-	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted" >&2; exit 1; fi
 	go vet -tags '$(TAGS)' ./...
 	GOARCH=arm64 CGO_ENABLED=0 go vet ./...
