@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"vcrypto/virtio/mem"
 )
@@ -34,6 +35,7 @@ type Instance struct {
 	mem      mem.Memory
 	features uint64
 	queues   []*Queue // nil where not running
+	onHold   atomic.Bool
 	counters []Counters
 }
 
@@ -104,6 +106,36 @@ func (in *Instance) Running(index int) bool {
 func (in *Instance) SetCall(index int, n Notifier) {
 	if in.Running(index) {
 		in.queues[index].setCall(n)
+	}
+}
+
+// Kick tells a running queue, started with [QueueConfig.Doorbell], that its
+// driver made chains available. It costs a system call only if the queue
+// sleeps.
+func (in *Instance) Kick(index int) {
+	if in.Running(index) {
+		in.counters[index].Kicks.Add(1)
+		in.queues[index].Wake()
+	}
+}
+
+// Hold makes queues finish the chains they have, let go of guest memory, and
+// wait for [Instance.GoOn]: nothing is looked up in a memory that is being
+// rearranged. It does not wait for them; a change to the memory does. A queue
+// that is on hold can be stopped.
+func (in *Instance) Hold() { in.setHold(true) }
+
+// GoOn ends a Hold.
+func (in *Instance) GoOn() { in.setHold(false) }
+
+func (in *Instance) setHold(on bool) {
+	if in.onHold.Swap(on) == on {
+		return
+	}
+	for _, q := range in.queues {
+		if q != nil {
+			q.wake.Notify()
+		}
 	}
 }
 

@@ -24,8 +24,12 @@ type QueueConfig struct {
 
 	// Kick is signalled when the driver made chains available. The queue
 	// reads it and the transport closes it after Stop. With nil the ring is
-	// polled.
+	// polled, unless Doorbell is set.
 	Kick *Event
+
+	// Doorbell: the transport is told of kicks itself and passes them on with
+	// [Instance.Kick].
+	Doorbell bool
 
 	// Call is notified when chains were used; nil for a driver that polls.
 	// [Instance.SetCall] replaces it.
@@ -54,6 +58,7 @@ type Queue struct {
 	ring     *virtq.Split
 	mem      *mem.Memory
 	kick     *Event
+	doorbell bool   // kicks come through wake
 	wake     *Event // ours: something else wants the thread
 	broken   func(error)
 	poll     Polling
@@ -61,6 +66,7 @@ type Queue struct {
 	counters *Counters
 
 	stopping atomic.Bool
+	onHold   *atomic.Bool // of the instance
 	asleep   atomic.Bool
 	done     chan struct{} // closed when the thread has ended
 
@@ -129,7 +135,9 @@ func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
 		ring:     ring,
 		mem:      &in.mem,
 		kick:     c.Kick,
+		doorbell: c.Doorbell,
 		wake:     wake,
+		onHold:   &in.onHold,
 		call:     c.Call,
 		broken:   c.Broken,
 		poll:     in.polling,
