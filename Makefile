@@ -57,6 +57,7 @@ test: ## install what is missing, build, run all tests of CI
 	@$(MAKE) --no-print-directory lint build driver
 	CGO_ENABLED=0 go build -o /dev/null ./...
 	go test -race -tags '$(TAGS)' -timeout 15m $$(go list ./... | grep -v /test/e2e)
+	go test -tags '$(TAGS)' -run 'AllocatesNothing|NothingIsAllocated' ./virtio/... ./virtiocrypto/...
 	$(MAKE) -C guest/driver tests
 	go test -count=1 -timeout 15m ./test/e2e
 

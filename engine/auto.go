@@ -2,13 +2,47 @@
 
 package engine
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
-// openAuto opens the best engine that is available here.
+// openAuto opens all engines that have a use here, best first.
 func openAuto(o Options) (Engine, error) {
-	var why []error
+	engines, why := openRanked(o, "")
+	switch engines = useful(engines); len(engines) {
+	case 0:
+		return nil, &Error{Auto, "open", errors.Join(append(why, ErrUnavailable)...)}
+	case 1:
+		return engines[0], nil
+	}
+	return newComposite(Auto, engines, union(engines)), nil
+}
+
+// openNamed opens an engine, and if it has limits the others that make up for
+// them.
+func openNamed(d Driver, o Options) (Engine, error) {
+	e, err := d.Open(o)
+	if err != nil {
+		return nil, err
+	}
+	all := e.Algorithms()
+	if !slices.ContainsFunc(all, func(s Support) bool { return s.Limits }) {
+		return e, nil
+	}
+	others, _ := openRanked(o, d.Name)
+	engines := useful(append([]Engine{e}, others...))
+	if len(engines) == 1 {
+		return e, nil
+	}
+	return newComposite(d.Name, engines, all), nil
+}
+
+// openRanked opens the engines that are available, best first, but for the
+// one named and those only used by name. It also says why others are not.
+func openRanked(o Options, but string) (engines []Engine, why []error) {
 	for _, d := range Drivers() {
-		if d.Rank == 0 {
+		if d.Rank == 0 || d.Name == but {
 			continue
 		}
 		if err := d.Probe(o); err != nil {
@@ -16,10 +50,84 @@ func openAuto(o Options) (Engine, error) {
 			continue
 		}
 		e, err := d.Open(o)
-		if err == nil {
-			return e, nil
+		if err != nil {
+			why = append(why, err)
+			continue
 		}
-		why = append(why, err)
+		engines = append(engines, e)
 	}
-	return nil, &Error{Auto, "open", errors.Join(append(why, ErrUnavailable)...)}
+	return engines, why
+}
+
+// useful closes and drops engines that have nothing that an earlier one does
+// not have, or has with limits. Errors of closing an unused engine are no
+// matter.
+func useful(engines []Engine) []Engine {
+	var kept []Engine
+	for _, e := range engines {
+		if slices.ContainsFunc(e.Algorithms(), func(s Support) bool { return adds(kept, s) }) {
+			kept = append(kept, e)
+		} else {
+			e.Close()
+		}
+	}
+	return kept
+}
+
+// adds reports whether s is something that the engines do not have without
+// limits.
+func adds(engines []Engine, s Support) bool {
+	missing := func(n int) bool {
+		return !slices.ContainsFunc(engines, func(e Engine) bool {
+			have, ok := find(e.Algorithms(), s.Algorithm, n)
+			return ok && !have.Limits
+		})
+	}
+	if s.KeySizes == nil {
+		return missing(-1)
+	}
+	return slices.ContainsFunc(s.KeySizes, missing)
+}
+
+// find finds an algorithm that takes keys of n bytes; any, if n is negative.
+func find(all []Support, a Algorithm, n int) (Support, bool) {
+	i := slices.IndexFunc(all, func(s Support) bool {
+		return s.Algorithm == a && (n < 0 || s.KeySizes == nil || slices.Contains(s.KeySizes, n))
+	})
+	if i < 0 {
+		return Support{}, false
+	}
+	return all[i], true
+}
+
+// union lists what engines can do together. Limits hold where no engine is
+// without.
+func union(engines []Engine) []Support {
+	var all []Support
+	for _, a := range Algorithms() {
+		s := Support{Algorithm: a, Limits: true}
+		any, has := false, false
+		for _, e := range engines {
+			h, ok := find(e.Algorithms(), a, -1)
+			if !ok {
+				continue
+			}
+			has = true
+			any = any || h.KeySizes == nil
+			s.Limits = s.Limits && h.Limits
+			for _, n := range h.KeySizes {
+				if !slices.Contains(s.KeySizes, n) {
+					s.KeySizes = append(s.KeySizes, n)
+				}
+			}
+		}
+		if any {
+			s.KeySizes = nil
+		}
+		slices.Sort(s.KeySizes)
+		if has {
+			all = append(all, s)
+		}
+	}
+	return all
 }

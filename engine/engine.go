@@ -138,6 +138,14 @@ type Session interface {
 	Close()
 }
 
+// LimitedSession is a session with requests that may end NotSupported. Who
+// opened one with [Open] need not care: another engine does those requests.
+type LimitedSession interface {
+	Session
+	// AtClose has Close call f when it is done.
+	AtClose(f func())
+}
+
 // Request is one operation. It is laid out so that what a cipher needs is in
 // its first two cache lines.
 //
@@ -223,7 +231,8 @@ type Worker interface {
 	// Held is the number of requests taken and not yet reaped.
 	Held() int
 
-	// Close gives the worker's memory back. Held must be 0.
+	// Close gives the worker's memory back. Held must be 0. When it returns no
+	// call of Wake is going on, and none will come.
 	Close() error
 }
 
@@ -263,4 +272,8 @@ type Support struct {
 	// KeySizes are the key lengths taken, in bytes. It is nil for hashes, and
 	// where any length will do or length is not what matters.
 	KeySizes []int
+	// Limits says that requests may end NotSupported, for their length or
+	// what else the engine states. Sessions of the algorithm are
+	// [LimitedSession] then.
+	Limits bool
 }

@@ -74,13 +74,18 @@ func Drivers() []Driver {
 const Auto = "auto"
 
 // Open opens an engine by name, or [Auto].
+//
+// With Auto each algorithm is done by the highest ranking engine that is
+// available here and has it. With a name it is done by that engine. Either way
+// a request that the engine cannot take (see [Support].Limits) is done by the
+// next one that has the algorithm, if there is one.
 func Open(name string, o Options) (Engine, error) {
 	if name == Auto {
 		return openAuto(o)
 	}
 	for _, d := range Drivers() {
 		if d.Name == name {
-			return d.Open(o)
+			return openNamed(d, o)
 		}
 	}
 	return nil, &Error{name, "open", fmt.Errorf("no such engine; there are: %s", strings.Join(Names(), ", "))}

@@ -106,8 +106,8 @@ func (w *worker) Close() {
 }
 
 func reply(c *virtq.Chain) (n uint32) {
-	out := virtq.NewCursor(c.Writable)
-	for _, s := range c.Readable {
+	out := c.Writer()
+	for _, s := range c.Readable() {
 		n += uint32(out.Write(s))
 	}
 	return n

@@ -29,7 +29,7 @@ type upperWorker struct{ q *virtio.Queue }
 
 func (w upperWorker) Handle(chains []*virtq.Chain) {
 	for _, c := range chains {
-		in, out := virtq.NewCursor(c.Readable), virtq.NewCursor(c.Writable)
+		in, out := c.Reader(), c.Writer()
 		var header [64]byte // a copy: the guest may change what it sent
 		n := in.Read(header[:])
 		w.q.Push(c, uint32(out.Write(bytes.ToUpper(header[:n]))))

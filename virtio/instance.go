@@ -23,6 +23,10 @@ var (
 type Options struct {
 	Log     *slog.Logger // nil for none
 	Polling Polling
+
+	// CPUs, if there are any, are those that the queues' threads run on: queue
+	// i on CPUs[i modulo their number]. Otherwise the kernel decides.
+	CPUs []int
 }
 
 // Instance is a device as one driver has it: its memory, its negotiated
@@ -32,6 +36,7 @@ type Instance struct {
 	dev      Device
 	log      *slog.Logger
 	polling  Polling
+	cpus     []int
 	mem      mem.Memory
 	features uint64
 	queues   []*Queue // nil where not running
@@ -48,6 +53,7 @@ func NewInstance(dev Device, o Options) *Instance {
 		dev:      dev,
 		log:      o.Log,
 		polling:  o.Polling,
+		cpus:     o.CPUs,
 		queues:   make([]*Queue, dev.Queues()),
 		counters: make([]Counters, dev.Queues()),
 	}
@@ -93,6 +99,14 @@ func (in *Instance) Start(index int, c QueueConfig) error {
 	}
 	in.queues[index] = q
 	return nil
+}
+
+// cpu returns the CPU for a queue's thread, or -1.
+func (in *Instance) cpu(queue int) int {
+	if len(in.cpus) == 0 {
+		return -1
+	}
+	return in.cpus[queue%len(in.cpus)]
 }
 
 // Running reports whether a queue was started and not stopped. It may have

@@ -130,6 +130,26 @@ func TestMemoryChangesWhileIdle(t *testing.T) {
 	}
 }
 
+// TestMemoryChangesWhileSpinning: a queue that looks at its ring for a long
+// time lets go of memory at once all the same.
+func TestMemoryChangesWhileSpinning(t *testing.T) {
+	g := newGuest(t, &setup{polling: virtio.Polling{Spin: time.Hour}})
+	for range 5 {
+		g.send(0)
+		g.receive(1)
+		changed := make(chan struct{})
+		go func() { g.mapMemory(); close(changed) }()
+		select {
+		case <-changed:
+		case <-time.After(g.waitFor):
+			t.Error("memory is held by a queue that has nothing to do")
+			g.stop()
+			<-changed
+			return
+		}
+	}
+}
+
 // TestMemoryStaysWhileHeld: a change waits for chains that are worked on
 // elsewhere, and for nothing else.
 func TestMemoryStaysWhileHeld(t *testing.T) {

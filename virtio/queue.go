@@ -62,6 +62,7 @@ type Queue struct {
 	wake     *Event // ours: something else wants the thread
 	broken   func(error)
 	poll     Polling
+	cpu      int // the CPU of its thread, or -1
 	log      *slog.Logger
 	counters *Counters
 
@@ -99,6 +100,10 @@ func (q *Queue) Wake() {
 		q.wake.Notify()
 	}
 }
+
+// SetPolling changes how the queue waits for work. Only [Device.NewWorker] may
+// call it, for a queue that is unlike the others.
+func (q *Queue) SetPolling(p Polling) { q.poll = p }
 
 // Log is the queue's log.
 func (q *Queue) Log() *slog.Logger { return q.log }
@@ -141,6 +146,7 @@ func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
 		call:     c.Call,
 		broken:   c.Broken,
 		poll:     in.polling,
+		cpu:      in.cpu(index),
 		log:      in.log.With("queue", index),
 		counters: &in.counters[index],
 		done:     make(chan struct{}),

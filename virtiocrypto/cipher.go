@@ -12,26 +12,25 @@ import (
 // the destination and the status. Every length is a copy of what the guest
 // wrote, 32 bits wide and checked against its neighbours here; sums are made
 // in 64 bits.
-func (w *dataWorker) parseCipher(r *request, s *session, op uint32, hdr *[dataSize]byte, in virtq.Cursor) Status {
-	if le.Uint32(hdr[reqOpType:]) != SymOpCipher {
+func (w *dataWorker) parseCipher(r *request, s *session, h dataHeader, in virtq.Cursor) Status {
+	if h.opType != SymOpCipher {
 		return StatusNotSupp
 	}
-	if (op == opCipherEncrypt) != (s.direction == engine.Encrypt) {
+	if (h.op == opCipherEncrypt) != (s.direction == engine.Encrypt) {
 		return StatusErr
 	}
-	ivLen, srcLen, dstLen := le.Uint32(hdr[reqIVLen:]), le.Uint32(hdr[reqSrcLen:]), le.Uint32(hdr[reqDstLen:])
 	switch {
-	case srcLen != dstLen, // a cipher's output is as long as its input
-		uint64(srcLen) > uint64(w.d.maxSize),
-		srcLen&s.partBlock != 0,
-		r.chain.ReadLen < dataSize+uint64(ivLen)+uint64(srcLen),
-		r.chain.WriteLen < uint64(dstLen)+statusSize:
+	case h.srcLen != h.dstLen, // a cipher's output is as long as its input
+		uint64(h.srcLen) > uint64(w.d.maxSize),
+		h.srcLen&s.partBlock != 0,
+		r.chain.ReadLen < dataSize+uint64(h.ivLen)+uint64(h.srcLen),
+		r.chain.WriteLen < uint64(h.dstLen)+statusSize:
 		return StatusErr
 	}
-	if !w.takeIV(r, s, ivLen, &in) {
+	if !w.takeIV(r, s, h.ivLen, &in) {
 		return StatusErr
 	}
-	return w.place(r, in, virtq.NewCursor(r.chain.Writable), int(srcLen))
+	return w.place(r, in, r.chain.Writer(), int(h.srcLen))
 }
 
 // takeIV copies the IV. A cipher without one lets drivers send one all the

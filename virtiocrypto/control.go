@@ -14,7 +14,12 @@ type controlWorker struct {
 	q *virtio.Queue
 }
 
-func newControlWorker(d *Device, q *virtio.Queue) *controlWorker { return &controlWorker{d, q} }
+// newControlWorker returns the worker of a queue that sleeps at once when it
+// has nothing to do: the CPU is for the data queues.
+func newControlWorker(d *Device, q *virtio.Queue) *controlWorker {
+	q.SetPolling(virtio.Polling{})
+	return &controlWorker{d, q}
+}
 
 // Handle answers each request at once.
 func (w *controlWorker) Handle(chains []*virtq.Chain) {
@@ -32,7 +37,7 @@ func (w *controlWorker) Close() {}
 // answer does a request and returns the number of bytes written.
 func (w *controlWorker) answer(c *virtq.Chain) uint32 {
 	var req [ctrlSize]byte
-	in := virtq.NewCursor(c.Readable)
+	in := c.Reader()
 	if in.Read(req[:]) != len(req) {
 		w.d.log.Debug("control request too short", "bytes", c.ReadLen)
 		return w.created(c, 0, StatusErr)
@@ -100,7 +105,7 @@ func (w *controlWorker) count(s Status) {
 }
 
 func (w *controlWorker) write(c *virtq.Chain, answer []byte) uint32 {
-	out := virtq.NewCursor(c.Writable)
+	out := c.Writer()
 	n := out.Write(answer)
 	if n < len(answer) {
 		w.d.log.Debug("control request without room for its answer", "bytes", c.WriteLen)

@@ -26,18 +26,20 @@ type dataWorker struct {
 	ready []*engine.Request
 	done  []*engine.Request
 
-	hdr     [dataSize]byte // the copy of the header that is being parsed
+	hdr     [dataSize]byte // a copy of a header that is in pieces
 	held    []heldSession  // by slot
 	scratch scratch
 	tally   tally
+
+	// free[clean:] may still lead to guest memory, which forget changes.
+	clean int
 }
 
 // request is a chain on its way through the engine.
 type request struct {
 	engine.Request
-	chain  *virtq.Chain
-	slot   int
-	status []byte // statusSize bytes of guest memory
+	chain *virtq.Chain
+	slot  int // of its session, or -1
 
 	// Where the result was made in scratch memory: what to give back there,
 	// and where the result goes.
@@ -48,8 +50,9 @@ type request struct {
 // heldSession is a session of which the queue has n requests in flight. Only
 // the first and the last touch the session's shared count.
 type heldSession struct {
-	session *session
+	id      uint64 // of session
 	n       int
+	session *session
 }
 
 func newDataWorker(d *Device, q *virtio.Queue) (*dataWorker, error) {
@@ -81,6 +84,7 @@ func (w *dataWorker) Handle(chains []*virtq.Chain) {
 	for _, c := range chains {
 		r := w.free[len(w.free)-1]
 		w.free = w.free[:len(w.free)-1]
+		w.clean = min(w.clean, len(w.free))
 		r.chain = c
 		r.slot = -1
 		r.scratch = 0
@@ -113,7 +117,19 @@ func (w *dataWorker) Poll(flush bool) (pushed bool) {
 	if len(w.ready) > 0 {
 		w.submit()
 	}
+	if flush {
+		w.forget()
+	}
 	return pushed
+}
+
+// forget drops what unused requests still know of guest memory, which may be
+// unmapped when the queue is idle.
+func (w *dataWorker) forget() {
+	for _, r := range w.free[min(w.clean, len(w.free)):] {
+		r.chain, r.Session, r.Src, r.Dst, r.dst = nil, nil, nil, nil, virtq.Cursor{}
+	}
+	w.clean = len(w.free)
 }
 
 // reap answers what the engine finished and reports whether that was
@@ -155,14 +171,14 @@ func (w *dataWorker) answer(r *request, s Status) {
 	if r.slot >= 0 {
 		w.release(r.slot)
 	}
-	w.scratch.give(r.scratch)
-	written := uint32(0)
-	if len(r.status) == statusSize {
-		r.status[0] = byte(s)
-		written = uint32(r.chain.WriteLen)
+	if r.scratch > 0 {
+		w.scratch.give(r.scratch)
 	}
-	w.q.Push(r.chain, written)
-	r.chain, r.status, r.Session, r.Src, r.Dst, r.dst = nil, nil, nil, nil, nil, virtq.Cursor{}
+	c := r.chain
+	if c.WriteLen >= statusSize {
+		c.LastWritable()[0] = byte(s)
+	}
+	w.q.Push(c, uint32(c.WriteLen))
 	w.free = append(w.free, r)
 }
 
@@ -173,28 +189,41 @@ func (w *dataWorker) parse(r *request) Status {
 		w.d.log.Debug("data request without room for a status", "queue", w.q.Index)
 		return StatusErr
 	}
-	last := c.Writable[len(c.Writable)-1]
-	r.status = last[len(last)-statusSize:]
-
-	in := virtq.NewCursor(c.Readable)
-	hdr := &w.hdr
-	if b := in.Bytes(dataSize); b != nil { // in one piece, as most are
-		*hdr = [dataSize]byte(b)
-	} else if in.Read(hdr[:]) != len(hdr) {
-		return StatusErr
+	in := c.Reader()
+	hdr := in.Bytes(dataSize)
+	if hdr == nil { // it is in pieces, as few are
+		if in.Read(w.hdr[:]) != len(w.hdr) {
+			return StatusErr
+		}
+		hdr = w.hdr[:]
 	}
-	op := le.Uint32(hdr[dataOpcode:])
-	switch op {
+	// Guest memory may change at any time: each field is read once, here.
+	h := dataHeader{
+		op:        le.Uint32(hdr[dataOpcode:]),
+		sessionID: le.Uint64(hdr[dataSessionID:]),
+		opType:    le.Uint32(hdr[reqOpType:]),
+		ivLen:     le.Uint32(hdr[reqIVLen:]),
+		srcLen:    le.Uint32(hdr[reqSrcLen:]),
+		dstLen:    le.Uint32(hdr[reqDstLen:]),
+	}
+	switch h.op {
 	case opCipherEncrypt, opCipherDecrypt:
 	default:
 		return StatusNotSupp
 	}
-	s := w.acquire(r, le.Uint64(hdr[dataSessionID:]))
+	s := w.acquire(r, h.sessionID)
 	if s == nil {
 		return StatusInvSess
 	}
 	r.Session = s.engine
-	return w.parseCipher(r, s, op, hdr, in)
+	return w.parseCipher(r, s, h, in)
+}
+
+// dataHeader is the copy of a data request's header that is checked and used.
+type dataHeader struct {
+	sessionID             uint64
+	op, opType            uint32
+	ivLen, srcLen, dstLen uint32
 }
 
 // acquire finds the session of a request and holds it until release.
@@ -209,8 +238,8 @@ func (w *dataWorker) acquire(r *request, id uint64) *session {
 		if s == nil {
 			return nil
 		}
-		h.session = s
-	} else if h.session.id != id || h.session.dead.Load() {
+		h.id, h.session = id, s
+	} else if h.id != id || h.session.dead.Load() {
 		return nil
 	}
 	h.n++

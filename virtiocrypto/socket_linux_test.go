@@ -45,6 +45,15 @@ func newSocket(m *machine) link {
 		l.Close()
 		s.done <- err
 	}()
+	s.connect(path)
+	return s
+}
+
+// connect connects to the back-end and shares memory with it.
+func (s *socket) connect(path string) {
+	m := s.m
+	m.Helper()
+	var err error
 	if s.fe, err = vhostuser.Dial(path); err != nil {
 		m.Fatal(err)
 	}
@@ -60,7 +69,6 @@ func newSocket(m *machine) link {
 		s.memory = append(s.memory, part)
 	}
 	s.must(s.fe.ShareMemory(s.memory...))
-	return s
 }
 
 func (s *socket) must(err error) {

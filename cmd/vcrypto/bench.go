@@ -24,7 +24,8 @@ type benchOptions struct {
 	queues, keyBits, keys        int
 	rounds                       int
 	time                         time.Duration
-	asleep, json                 bool
+	asleep, unpinned, json       bool
+	profile                      string
 }
 
 // benchLine is a line of vcrypto bench --json. Fields that do not apply to
@@ -97,6 +98,10 @@ func newBenchSubcommand(name, short, long string, run benchFunc) *cobra.Command 
 	if name == "device" {
 		f.IntVar(&o.queues, "queues", 1, "data queues")
 		f.BoolVar(&o.asleep, "asleep", false, "let both sides sleep between requests instead of polling")
+	}
+	if name == "device" {
+		f.StringVar(&o.profile, "cpu-profile", "", "write the daemon's CPU profile to this file")
+		f.BoolVar(&o.unpinned, "unpinned", false, "let the kernel choose the CPUs of daemon and driver")
 	}
 	f.BoolVar(&o.json, "json", false, "print a JSON object a line")
 	return cmd
@@ -198,9 +203,11 @@ func benchDevice(ctx context.Context, o benchOptions, c bench.Case) (benchLine, 
 	if err != nil {
 		return benchLine{}, err
 	}
-	r, err := bench.Device(ctx, self, bench.DeviceCase{
-		Case: c, Engine: o.engine, Queues: o.queues, Asleep: o.asleep,
-	}, bench.Rounds{Count: o.rounds, Time: o.time})
+	d := bench.DeviceCase{Case: c, Engine: o.engine, Queues: o.queues, Asleep: o.asleep, Profile: o.profile}
+	if !o.unpinned {
+		d.Here, d.CPUs = bench.Spread()
+	}
+	r, err := bench.Device(ctx, self, d, bench.Rounds{Count: o.rounds, Time: o.time})
 	if err != nil {
 		return benchLine{}, err
 	}

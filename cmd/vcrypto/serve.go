@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,7 +38,9 @@ type serveOptions struct {
 	engine       engine.Options
 	device       virtiocrypto.Options
 	spin         time.Duration
+	cpus         []int
 	capabilities bool
+	cpuProfile   string
 	log          logFlags
 }
 
@@ -82,13 +86,23 @@ The guest's memory must be shared with this process: start QEMU with
 	f.IntVar(&o.device.MaxSessions, "max-sessions", virtiocrypto.DefaultMaxSessions, "sessions that can be open at once")
 	f.IntVar(&o.device.MaxSize, "max-size", virtiocrypto.DefaultMaxSize, "largest request in bytes")
 	f.DurationVar(&o.spin, "spin", defaultSpin, "how long a queue looks for more work before it sleeps")
+	f.IntSliceVar(&o.cpus, "cpus", nil, "pin the queues' threads to these CPUs, in turn (default: the kernel decides)")
 	f.BoolVar(&o.capabilities, "print-capabilities", false, "print what this back-end is, as QEMU's vhost-user conventions ask, and exit")
+	f.StringVar(&o.cpuProfile, "cpu-profile", "", "write a CPU profile to this file (for go tool pprof, and to make default.pgo)")
+	f.MarkHidden("cpu-profile")
 	o.log.add(cmd)
 	return cmd
 }
 
 // serve runs the device until ctx ends.
 func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
+	if o.cpuProfile != "" {
+		stop, err := profile(o.cpuProfile)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	e, err := engine.Open(o.engineName, o.engine)
 	if err != nil {
 		return err
@@ -101,7 +115,7 @@ func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
 		if err != nil {
 			return nil, nil, err
 		}
-		in := virtio.NewInstance(d, virtio.Options{Log: log, Polling: virtio.Polling{Spin: o.spin}})
+		in := virtio.NewInstance(d, virtio.Options{Log: log, Polling: virtio.Polling{Spin: o.spin}, CPUs: o.cpus})
 		return in, vhostcrypto.New(d, log), nil
 	}
 	// What cannot be made now cannot be made later: better to say so before a
@@ -123,6 +137,22 @@ func (o serveOptions) listen() (*vhostuser.Listener, error) {
 		return vhostuser.FromFD(o.fd)
 	}
 	return vhostuser.Listen(o.socket)
+}
+
+// profile begins a CPU profile, which stop writes.
+func profile(path string) (stop func(), err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+	}, nil
 }
 
 func closeLogged(log *slog.Logger, what string, c io.Closer) {

@@ -47,7 +47,7 @@ func New() (*Engine, error) {
 		return nil, &engine.Error{Engine: name, Op: "open", Err: fmt.Errorf("%w: %w", err, engine.ErrUnavailable)}
 	}
 	e := &Engine{pool: pool}
-	if err := e.selfTest(); err != nil {
+	if err := e.selfTest(answers); err != nil {
 		e.Close()
 		return nil, &engine.Error{Engine: name, Op: "self-test", Err: fmt.Errorf("%w: libipsec-mb %s must not be used: %w", err, cVersion(), engine.ErrUnavailable)}
 	}
@@ -63,6 +63,7 @@ type algorithm struct {
 	encrypt, decrypt cKind // the same where direction has no meaning
 	hash             cHash
 	tagSizes         []int
+	limits           bool // some requests end NotSupported, see the package comment
 }
 
 var (
@@ -86,15 +87,15 @@ var algorithms = map[engine.Algorithm]algorithm{
 	engine.SHA384: {encrypt: kindSHA, hash: hashSHA384},
 	engine.SHA512: {encrypt: kindSHA, hash: hashSHA512},
 
-	engine.HMACSHA1:   {encrypt: kindHMAC, hash: hashSHA1},
-	engine.HMACSHA224: {encrypt: kindHMAC, hash: hashSHA224},
-	engine.HMACSHA256: {encrypt: kindHMAC, hash: hashSHA256},
-	engine.HMACSHA384: {encrypt: kindHMAC, hash: hashSHA384},
-	engine.HMACSHA512: {encrypt: kindHMAC, hash: hashSHA512},
-	engine.CMACAES:    {keySizes: no192, encrypt: kindCMAC},
+	engine.HMACSHA1:   {encrypt: kindHMAC, hash: hashSHA1, limits: true},
+	engine.HMACSHA224: {encrypt: kindHMAC, hash: hashSHA224, limits: true},
+	engine.HMACSHA256: {encrypt: kindHMAC, hash: hashSHA256, limits: true},
+	engine.HMACSHA384: {encrypt: kindHMAC, hash: hashSHA384, limits: true},
+	engine.HMACSHA512: {encrypt: kindHMAC, hash: hashSHA512, limits: true},
+	engine.CMACAES:    {keySizes: no192, encrypt: kindCMAC, limits: true},
 
 	engine.AESGCM:           {keySizes: aesKeys, encrypt: kindGCM, decrypt: kindGCM, tagSizes: gcmTags},
-	engine.AESCCM:           {keySizes: no192, encrypt: kindCCM, decrypt: kindCCM, tagSizes: ccmTags},
+	engine.AESCCM:           {keySizes: no192, encrypt: kindCCM, decrypt: kindCCM, tagSizes: ccmTags, limits: true},
 	engine.ChaCha20Poly1305: {keySizes: chachaKeys, encrypt: kindChaChaPoly, decrypt: kindChaChaPoly, tagSizes: chachaTags},
 }
 
@@ -103,7 +104,7 @@ func (*Engine) Algorithms() []engine.Support {
 	var all []engine.Support
 	for _, a := range engine.Algorithms() {
 		if alg, ok := algorithms[a]; ok {
-			all = append(all, engine.Support{Algorithm: a, KeySizes: alg.keySizes})
+			all = append(all, engine.Support{Algorithm: a, KeySizes: alg.keySizes, Limits: alg.limits})
 		}
 	}
 	return all

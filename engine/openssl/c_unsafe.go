@@ -145,7 +145,7 @@ func (l cLib) open(kind cKind, algorithm string, p engine.Params) (cSession, err
 	case 0:
 		return s, nil
 	case C.VCO_NO_ALGORITHM:
-		return nil, fmt.Errorf("no provider has %s: %w", algorithm, engine.ErrNotSupported)
+		return nil, fmt.Errorf("no provider has it: %w", engine.ErrNotSupported)
 	case C.VCO_KEY_SIZE:
 		return nil, fmt.Errorf("RSA keys must have %d to %d bits: %w", rsaMinBits, rsaMaxBits, engine.ErrNotSupported)
 	case C.VCO_BAD_KEY:

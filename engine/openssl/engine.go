@@ -119,8 +119,8 @@ var algorithms = map[engine.Algorithm]algorithm{
 	engine.ECDSAP521: {kind: kindECDSA, name: "secp521r1"},
 }
 
-// maxPublicKey is the length in bytes of the longest encoded public-key
-// algorithm's key that is looked at: an RSA private key holds five numbers as
+// maxPublicKey is the length in bytes of the longest key of a public-key
+// algorithm that is looked at: an RSA private key holds five numbers as
 // long as half the modulus, and three as long as all of it.
 const maxPublicKey = 6 * rsaMaxBits / 8
 
@@ -144,6 +144,11 @@ func (e *Engine) NewSession(p engine.Params) (engine.Session, error) {
 	case engine.PublicKey:
 		if len(p.Key) > maxPublicKey {
 			return refuse("%s with a key of %d bytes: %w", p.Algorithm, len(p.Key), engine.ErrKey)
+		}
+		if alg.kind != kindECDSA {
+			if err := checkRSA(p.Key, p.Private); err != nil {
+				return refuse("%s: %w", p.Algorithm, err)
+			}
 		}
 	}
 	if alg.tagSizes != nil && !slices.Contains(alg.tagSizes, p.TagSize) {

@@ -31,7 +31,7 @@
 
 /*
  * sane says that no part of an RSA key is one that takes the library longer
- * than its modulus allows, or that it has no idea of.
+ * than its modulus allows. That there are two primes was checked.
  */
 static int sane(EVP_PKEY *k, int private)
 {
@@ -53,11 +53,6 @@ static int sane(EVP_PKEY *k, int private)
 			ok = BN_is_odd(b) && !BN_is_one(b);
 		BN_clear_free(b);
 		b = NULL;
-	}
-	/* Two primes, no more. */
-	if (ok && private && EVP_PKEY_get_bn_param(k, OSSL_PKEY_PARAM_RSA_FACTOR3, &b)) {
-		BN_clear_free(b);
-		ok = 0;
 	}
 	BN_free(n);
 	return ok;
@@ -147,16 +142,45 @@ out:
 	return err;
 }
 
+/* can says what a session's algorithm and key have in them. */
+static int can(const struct vco_session *s, int op)
+{
+	if (!s->private && (op == VCO_DECRYPT || op == VCO_SIGN))
+		return 0;
+	switch (s->kind) {
+	case VCO_RSA_RAW:
+		return op == VCO_ENCRYPT || op == VCO_DECRYPT;
+	case VCO_ECDSA:
+		return op == VCO_SIGN || op == VCO_VERIFY;
+	default:
+		return op >= VCO_ENCRYPT && op <= VCO_VERIFY;
+	}
+}
+
 int vco_pk_open(struct vco_session *s, const char *name, const uint8_t *key, size_t key_len)
 {
-	if (s->kind == VCO_ECDSA)
-		return ecdsa_open(s, name, key, key_len);
-	if (name) {
-		s->md = EVP_MD_fetch(s->lib->ctx, name, s->lib->properties);
-		if (!s->md)
+	int err;
+
+	if (s->kind == VCO_ECDSA) {
+		err = ecdsa_open(s, name, key, key_len);
+	} else {
+		if (name && !(s->md = EVP_MD_fetch(s->lib->ctx, name, s->lib->properties)))
 			return VCO_NO_ALGORITHM;
+		err = rsa_open(s, key, key_len);
 	}
-	return rsa_open(s, key, key_len);
+	/* A key can be there without what uses it. */
+	for (int op = 0; op < OPS && !err; op++) {
+		struct vco_ctx *c;
+
+		if (!can(s, op + 1))
+			continue;
+		c = vco_ctx_new(s, op);
+		if (c)
+			vco_put(s, op, c);
+		else
+			err = VCO_NO_ALGORITHM;
+	}
+	return err;
 }
 
 int vco_pk_ctx_init(struct vco_session *s, int op, struct vco_ctx *c)
@@ -198,17 +222,15 @@ static int check(const struct vco_session *s, const struct vco_request *r)
 	const uint64_t src = (uint64_t)r->src.len, dst = (uint64_t)r->dst.len, size = s->size;
 	const uint64_t digest = op == VCO_VERIFY ? (uint64_t)r->aad.len : src;
 
-	if (r->iv_len != 0 || op < VCO_ENCRYPT || op > VCO_VERIFY || src == 0 || src > INPUT_MAX)
-		return VCO_BAD_REQUEST;
-	if (!s->private && (op == VCO_DECRYPT || op == VCO_SIGN))
+	if (!can(s, op) || r->iv_len != 0 || src == 0 || src > INPUT_MAX)
 		return VCO_BAD_REQUEST;
 	if (op != VCO_VERIFY && !(op == VCO_DECRYPT && s->kind == VCO_RSA_PKCS1) && dst < size)
 		return VCO_BAD_REQUEST;
 	switch (s->kind) {
 	case VCO_RSA_RAW:
-		return op > VCO_DECRYPT || src > size ? VCO_BAD_REQUEST : 0;
+		return src > size ? VCO_BAD_REQUEST : 0;
 	case VCO_ECDSA:
-		return op < VCO_SIGN || digest == 0 || digest > DIGEST_MAX ? VCO_BAD_REQUEST : 0;
+		return digest == 0 || digest > DIGEST_MAX ? VCO_BAD_REQUEST : 0;
 	}
 	if (op == VCO_DECRYPT)
 		return src != size ? VCO_BAD_REQUEST : 0;

@@ -46,10 +46,8 @@ static int run_cipher(struct vco_session *s, struct vco_ctx *c, struct vco_reque
 	uint64_t len = (uint64_t)r->src.len;
 
 	if (len != (uint64_t)r->dst.len || r->iv_len != s->iv_len || (len & s->block_mask) ||
-	    len < s->min_len)
+	    len < s->min_len || len > s->max_len)
 		return VCO_BAD_REQUEST;
-	if (len > s->max_len)
-		return VCO_NOT_SUPPORTED;
 	if (len == 0)
 		return VCO_OK;
 	if (s->iv_len && !EVP_CipherInit_ex2(c->cipher, NULL, NULL, r->iv, -1, NULL))
@@ -121,7 +119,7 @@ static int run_aead(struct vco_session *s, struct vco_ctx *c, struct vco_request
 	if (s->iv_len ? r->iv_len != s->iv_len : r->iv_len == 0 || r->iv_len > sizeof(r->iv))
 		return VCO_BAD_REQUEST;
 	if (len > s->max_len)
-		return VCO_NOT_SUPPORTED;
+		return VCO_BAD_REQUEST;
 	if (!set_iv_len(s, c, r->iv_len) ||
 	    !EVP_CipherInit_ex2(c->cipher, NULL, NULL, r->iv, -1, NULL))
 		return VCO_FAILED;
@@ -156,7 +154,7 @@ static int run_ccm(struct vco_session *s, struct vco_ctx *c, struct vco_request 
 	if (bits < 64 && len >> bits)
 		return VCO_BAD_REQUEST;
 	if (len > s->max_len || (uint64_t)r->aad.len > s->max_len)
-		return VCO_NOT_SUPPORTED;
+		return VCO_FAILED; /* 2 GiB and more: the library cannot */
 	if (!set_iv_len(s, c, r->iv_len))
 		return VCO_FAILED;
 	if (!s->encrypt &&

@@ -31,6 +31,15 @@ type DeviceCase struct {
 	// Asleep: daemon and driver sleep between requests, each woken by the
 	// other. Otherwise both look at the ring all the time.
 	Asleep bool
+
+	// CPUs are those that the daemon's queues run on, and Here the one that
+	// the driver's first queue and the raw engine run on. Two threads that
+	// poll each other must not share one. Without CPUs the kernel decides.
+	CPUs []int
+	Here int
+
+	// Profile, if not empty, is where the daemon writes a CPU profile.
+	Profile string
 }
 
 // DeviceRate is the outcome.
@@ -113,7 +122,14 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 	if b.Asleep {
 		spin = "0"
 	}
-	b.daemon, err = startDaemon(ctx, program, "--engine", b.Engine, "--queues", fmt.Sprint(b.Queues), "--spin", spin)
+	args := []string{"--engine", b.Engine, "--queues", fmt.Sprint(b.Queues), "--spin", spin}
+	for _, cpu := range b.CPUs {
+		args = append(args, "--cpus", fmt.Sprint(cpu))
+	}
+	if b.Profile != "" {
+		args = append(args, "--cpu-profile", b.Profile)
+	}
+	b.daemon, err = startDaemon(ctx, program, args...)
 	if err != nil {
 		return err
 	}
@@ -235,6 +251,13 @@ func (b *deviceBench) close() error {
 // measure takes turns: the device for a while, then the raw engine.
 func (b *deviceBench) measure(ctx context.Context, r Rounds) (out DeviceRate, err error) {
 	out = DeviceRate{DeviceCase: b.DeviceCase, RawIs: b.raw.name}
+	if len(b.CPUs) > 0 && b.Queues == 1 {
+		unpin, err := pin(b.Here)
+		if err != nil {
+			return out, err
+		}
+		defer unpin()
+	}
 	if err := b.each(func(l *load) error { return l.verify(verified) }); err != nil {
 		return out, err
 	}

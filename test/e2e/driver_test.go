@@ -153,7 +153,7 @@ func TestDevcrypto(t *testing.T) {
 	c.Devices = attach(t, w, d.socket)
 	dir := t.TempDir()
 	var builds sync.WaitGroup
-	for _, pkg := range []string{"cryptodev", "engine/devcrypto", "virtiocrypto"} {
+	for _, pkg := range []string{"cryptodev", "engine/devcrypto", "internal/chat/cbc", "virtiocrypto"} {
 		name := strings.ReplaceAll(pkg, "/", "-") + ".test"
 		c.Files = append(c.Files, vm.File{Host: filepath.Join(dir, name), Guest: "/tests/" + name})
 		builds.Go(func() {
@@ -169,10 +169,11 @@ func TestDevcrypto(t *testing.T) {
 		return
 	}
 	v := boot(t, c)
-	const env = "VCRYPTO_TEST_DEVICE=/dev/crypto"
+	const env = "VCRYPTO_TEST_DEVICE=/dev/crypto VCRYPTO_TEST_CIPHERS=aes-cbc,aes-ctr,aes-ecb"
 	for _, command := range []string{
 		env + " /tests/cryptodev.test -test.v",
 		env + " /tests/engine-devcrypto.test -test.v",
+		env + " /tests/internal-chat-cbc.test -test.v",
 		"vcrypto engines --json",
 		env + " VCRYPTO_TEST_DAEMON=/usr/bin/vcrypto /tests/virtiocrypto.test -test.v -test.run TestDaemon",
 	} {

@@ -250,8 +250,10 @@ func try(t *testing.T, v *vm.VM, name string, args ...string) (string, error) {
 // cleanLog fails the test if the guest's kernel complained.
 func cleanLog(t *testing.T, v *vm.VM) {
 	t.Helper()
-	bad := regexp.MustCompile(`(?m)^.*(BUG:|WARNING:|Oops|Call Trace|refcount_t|blocked for more than|general protection).*$`)
-	if m := bad.FindString(v.Log()); m != "" {
-		t.Errorf("the guest's kernel complained: %s\n%s", m, tail(v.Log(), 40))
+	bad := regexp.MustCompile(`BUG:|WARNING:|Oops|Call Trace|refcount_t|blocked for more than|general protection`)
+	log := v.Log()
+	if at := bad.FindStringIndex(log); at != nil {
+		const before, after = 2000, 3000 // characters
+		t.Errorf("the guest's kernel complained:\n%s", log[max(0, at[0]-before):min(len(log), at[1]+after)])
 	}
 }

@@ -98,15 +98,8 @@ func newTable(regions []Region) (*Table, error) {
 
 // find returns the region that holds addr, or nil.
 func (t *Table) find(addr uint64) *Region {
-	// A guest has a handful of regions, mostly one large one: walking from
-	// the last is quickest.
-	for i := len(t.regions) - 1; i >= 0; i-- {
-		if r := &t.regions[i]; addr >= r.Addr {
-			if addr-r.Addr < r.Size() {
-				return r
-			}
-			return nil
-		}
+	if i, _, data := t.Lookup(addr); data != nil {
+		return &t.regions[i]
 	}
 	return nil
 }
@@ -122,16 +115,26 @@ func (t *Table) Bytes(addr, n uint64) ([]byte, error) {
 	return nil, notMapped(addr, n)
 }
 
-// Lookup returns the region that holds addr: its address and its bytes, which
-// may be used while the table is held. It is for those who translate many
-// addresses and check the bounds themselves; there are no bytes if no region
-// holds addr.
-func (t *Table) Lookup(addr uint64) (start uint64, data []byte) {
-	if r := t.find(addr); r != nil {
-		return r.Addr, r.Data
+// Lookup returns the region that holds addr: its number, for [Table.Data], its
+// address and its bytes, which may be used while the table is held. It is for
+// those who translate many addresses and check the bounds themselves; there
+// are no bytes if no region holds addr.
+func (t *Table) Lookup(addr uint64) (number int, start uint64, data []byte) {
+	// A guest has a handful of regions, mostly one large one: walking from
+	// the last is quickest.
+	for i := len(t.regions) - 1; i >= 0; i-- {
+		if r := &t.regions[i]; addr >= r.Addr {
+			if addr-r.Addr < r.Size() {
+				return i, r.Addr, r.Data
+			}
+			break
+		}
 	}
-	return 0, nil
+	return 0, 0, nil
 }
+
+// Data returns the bytes of a region by its number, which Lookup returned.
+func (t *Table) Data(number int) []byte { return t.regions[number].Data }
 
 // Append appends the n bytes at addr to segs, in as many pieces as there are
 // regions under them.

@@ -122,7 +122,7 @@ func TestLookup(t *testing.T) {
 				t.Errorf("Append(%s): pieces of %v bytes", name, lens)
 			}
 		}
-		start, data := table.Lookup(test.addr)
+		_, start, data := table.Lookup(test.addr)
 		if in := table.Regions() > 0 && len(data) > 0 && test.addr-start < uint64(len(data)); in != oneByte(table, test.addr) {
 			t.Errorf("Lookup(%#x): %#x, %d bytes", test.addr, start, len(data))
 		}

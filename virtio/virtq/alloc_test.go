@@ -57,10 +57,10 @@ func TestNothingIsAllocated(t *testing.T) {
 func TestLongChainsLeaveNoMemoryBehind(t *testing.T) {
 	const size = 1024
 	r := newRig(t, 1<<20, virtqdrv.Config{Size: size}, func(c *virtq.Config) { c.Indirect = true })
-	b := r.alloc(t, virtqdrv.DescSize*virtq.MaxIndirect)
-	for i := range virtq.MaxIndirect {
+	b := r.alloc(t, virtqdrv.DescSize*virtq.MaxChain)
+	for i := range virtq.MaxChain {
 		d := virtqdrv.Desc{Addr: guestAddr + uint64(2*i), Len: 1, Flags: next, Next: uint16(i + 1)}
-		if i == virtq.MaxIndirect-1 {
+		if i == virtq.MaxChain-1 {
 			d.Flags = 0
 		}
 		virtqdrv.PutDesc(r.Bytes(b), i, d)

@@ -138,9 +138,9 @@ func serve(t *testing.T, regions [2][]byte, table *mem.Table, c virtq.Config) (c
 		n, err := q.Next(batch)
 		chains += n
 		for _, c := range batch[:n] {
-			inside(t, regions, c.Readable, c.ReadLen)
-			inside(t, regions, c.Writable, c.WriteLen)
-			for _, s := range c.Writable {
+			inside(t, regions, c.Readable(), c.ReadLen)
+			inside(t, regions, c.Writable(), c.WriteLen)
+			for _, s := range c.Writable() {
 				s[0], s[len(s)-1] = 0xff, 0xff // into the ring itself, too
 			}
 			q.Push(c, uint32(c.WriteLen))

@@ -119,7 +119,7 @@ func TestBrokenRings(t *testing.T) {
 		}},
 		{name: "table of no bytes", want: "table of 0 bytes", do: send(virtqdrv.Desc{Addr: guestAddr, Flags: indirect})},
 		{name: "table of odd size", want: "table of 24", do: send(virtqdrv.Desc{Addr: guestAddr, Len: 24, Flags: indirect})},
-		{name: "table too big", want: "table of", do: send(virtqdrv.Desc{Addr: guestAddr, Len: 16 * (virtq.MaxIndirect + 1), Flags: indirect})},
+		{name: "table too big", want: "table of", do: send(virtqdrv.Desc{Addr: guestAddr, Len: 16 * (virtq.MaxChain + 1), Flags: indirect})},
 		{name: "table of 4 GiB", want: "table of", do: send(virtqdrv.Desc{Addr: guestAddr, Len: 0xfffffff0, Flags: indirect})},
 		{name: "table behind memory", want: "indirect table", do: send(virtqdrv.Desc{Addr: end, Len: 16, Flags: indirect})},
 		{name: "table out of memory", want: "indirect table", do: send(virtqdrv.Desc{Addr: end - 16, Len: 32, Flags: indirect})},
@@ -200,7 +200,7 @@ func TestBusyHeadReused(t *testing.T) {
 	if n, err := r.dev.Next(batch[:]); n != 0 || err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Fatalf("Next: %d, %v", n, err)
 	}
-	if c.ReadLen != 16 || len(c.Readable) != 1 {
+	if c.ReadLen != 16 || len(c.Readable()) != 1 {
 		t.Errorf("the held chain was changed: %d bytes", c.ReadLen)
 	}
 	r.dev.Push(c, 0)
@@ -241,14 +241,14 @@ func TestChainAcrossRegions(t *testing.T) {
 		if c.ReadLen != 16 || c.WriteLen != 114 {
 			t.Errorf("%d and %d bytes", c.ReadLen, c.WriteLen)
 		}
-		if got := lens(c.Readable); !slices.Equal(got, []int{6, 10}) {
+		if got := lens(c.Readable()); !slices.Equal(got, []int{6, 10}) {
 			t.Errorf("readable segments of %v bytes", got)
 		}
-		if got := lens(c.Writable); !slices.Equal(got, []int{10, 100, 4}) && !slices.Equal(got, []int{10, 104}) {
+		if got := lens(c.Writable()); !slices.Equal(got, []int{10, 100, 4}) && !slices.Equal(got, []int{10, 104}) {
 			t.Errorf("writable segments of %v bytes", got)
 		}
 		var all []byte
-		for _, s := range c.Readable {
+		for _, s := range c.Readable() {
 			all = append(all, s...)
 		}
 		for i, b := range all {
@@ -256,7 +256,7 @@ func TestChainAcrossRegions(t *testing.T) {
 				t.Errorf("byte %d is %d", i, b)
 			}
 		}
-		cur := virtq.NewCursor(c.Writable)
+		cur := c.Writer()
 		cur.Skip(110)
 		cur.Write([]byte{0xaa})
 		if side[0] != 0xaa {
@@ -279,7 +279,7 @@ func TestIndirectTableAcrossRegions(t *testing.T) {
 		r.drv.RawSend(0)
 		c := r.one(t)
 		k := int(round)
-		if got := append(lens(c.Readable), lens(c.Writable)...); !slices.Equal(got, []int{5 + k, 6 + k, 7 + k}) {
+		if got := append(lens(c.Readable()), lens(c.Writable())...); !slices.Equal(got, []int{5 + k, 6 + k, 7 + k}) {
 			t.Errorf("round %d: segments of %v bytes", round, got)
 		}
 		r.dev.Push(c, 0)
@@ -303,13 +303,16 @@ func TestContiguousBuffersJoin(t *testing.T) {
 	}
 	r.drv.RawSend(0)
 	c := r.one(t)
-	if got := lens(c.Readable); !slices.Equal(got, []int{30, 10}) {
+	if got := lens(c.Readable()); !slices.Equal(got, []int{30, 10}) {
 		t.Errorf("readable segments of %v bytes", got)
 	}
-	if got := lens(c.Writable); !slices.Equal(got, []int{20, 10}) {
+	if got := lens(c.Writable()); !slices.Equal(got, []int{20, 10}) {
 		t.Errorf("writable segments of %v bytes", got)
 	}
-	if &c.Readable[0][0] != &r.Data[4096] || &c.Readable[0][29] != &r.Data[4096+29] {
+	if cap(c.Readable()) != len(c.Readable()) || cap(c.Writable()) != len(c.Writable()) {
+		t.Error("what is appended to one list would land in another")
+	}
+	if &c.Readable()[0][0] != &r.Data[4096] || &c.Readable()[0][29] != &r.Data[4096+29] {
 		t.Error("joined segment is not in place")
 	}
 }
@@ -325,7 +328,7 @@ func TestDirectThenIndirect(t *testing.T) {
 	r.drv.RawDesc(1, virtqdrv.Desc{Addr: b.Addr, Len: b.Len, Flags: indirect | write})
 	r.drv.RawSend(0)
 	c := r.one(t)
-	if got := append(lens(c.Readable), lens(c.Writable)...); !slices.Equal(got, []int{1, 2, 3}) {
+	if got := append(lens(c.Readable()), lens(c.Writable())...); !slices.Equal(got, []int{1, 2, 3}) {
 		t.Errorf("segments of %v bytes", got)
 	}
 }
@@ -336,14 +339,53 @@ func TestZeroLengthChain(t *testing.T) {
 	r.drv.RawDesc(1, virtqdrv.Desc{Flags: write})
 	r.drv.RawSend(0)
 	c := r.one(t)
-	if len(c.Readable)+len(c.Writable) != 0 || c.ReadLen+c.WriteLen != 0 {
-		t.Errorf("segments %v and %v", lens(c.Readable), lens(c.Writable))
+	if len(c.Readable())+len(c.Writable()) != 0 || c.ReadLen+c.WriteLen != 0 {
+		t.Errorf("segments %v and %v", lens(c.Readable()), lens(c.Writable()))
+	}
+}
+
+// TestChainTooLong: a large ring does not make long chains legal. Many heads
+// on one long row of descriptors would make a device collect gigabytes.
+func TestChainTooLong(t *testing.T) {
+	const size = 4 * virtq.MaxChain
+	for _, n := range []int{virtq.MaxChain, virtq.MaxChain + 1} {
+		m := &virtqdrv.Memory{Data: make([]byte, 1<<20), Addr: guestAddr}
+		drv, err := virtqdrv.New(m, virtqdrv.Config{Size: size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dev, err := virtq.NewSplit(virtq.Config{Size: size, Desc: drv.Desc(), Avail: drv.Avail(), Used: drv.Used()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var memory mem.Memory
+		if err := memory.Set([]mem.Region{{Addr: guestAddr, Data: m.Data}}); err != nil {
+			t.Fatal(err)
+		}
+		table := memory.Acquire()
+		defer table.Release()
+		if err := dev.Attach(table); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			d := virtqdrv.Desc{Addr: guestAddr + uint64(2*i), Len: 1, Flags: next, Next: uint16(i + 1)}
+			if i == n-1 {
+				d.Flags = 0
+			}
+			drv.RawDesc(i, d)
+		}
+		drv.RawSend(0)
+		var batch [1]*virtq.Chain
+		taken, err := dev.Next(batch[:])
+		if legal := n <= virtq.MaxChain; (err == nil) != legal || (taken == 1) != legal {
+			t.Errorf("a chain of %d: %d taken, %v", n, taken, err)
+		}
 	}
 }
 
 // TestLongestChain: as many descriptors as the queue and its table have.
 func TestLongestChain(t *testing.T) {
-	for _, n := range []int{1, 7, 8, 9, 128, 129, virtq.MaxIndirect} {
+	for _, n := range []int{1, 7, 8, 9, 128, 129, virtq.MaxChain} {
 		r, _ := newHostileRig(t, nil)
 		b := r.alloc(t, virtqdrv.DescSize*n)
 		for i := range n {
@@ -357,10 +399,10 @@ func TestLongestChain(t *testing.T) {
 		for range 3 {
 			r.drv.RawSend(0)
 			c := r.one(t)
-			if len(c.Readable) != n-1 || len(c.Writable) != 1 {
-				t.Fatalf("%d+%d segments of %d", len(c.Readable), len(c.Writable), n)
+			if len(c.Readable()) != n-1 || len(c.Writable()) != 1 {
+				t.Fatalf("%d+%d segments of %d", len(c.Readable()), len(c.Writable()), n)
 			}
-			for i, s := range append(slices.Clone(c.Readable), c.Writable...) {
+			for i, s := range append(slices.Clone(c.Readable()), c.Writable()...) {
 				if &s[0] != &r.Data[2*i] {
 					t.Fatalf("segment %d of %d is elsewhere", i, n)
 				}

@@ -155,7 +155,7 @@ func pattern(seed, i uint64) byte { return byte((seed + i) * 0x9e3779b97f4a7c15 
 func answer(t *testing.T, c *virtq.Chain) uint32 {
 	t.Helper()
 	sum, read := uint64(1), uint64(0)
-	for _, s := range c.Readable {
+	for _, s := range c.Readable() {
 		if len(s) == 0 {
 			t.Fatal("empty segment")
 		}
@@ -165,7 +165,7 @@ func answer(t *testing.T, c *virtq.Chain) uint32 {
 		read += uint64(len(s))
 	}
 	written := uint64(0)
-	for _, s := range c.Writable {
+	for _, s := range c.Writable() {
 		for i := range s {
 			s[i] = pattern(sum, written)
 			written++

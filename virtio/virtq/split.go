@@ -3,6 +3,8 @@
 package virtq
 
 import (
+	"fmt"
+
 	"vcrypto/virtio/internal/ring"
 	"vcrypto/virtio/mem"
 )
@@ -22,8 +24,10 @@ type Split struct {
 	usedWord *uint32
 	// hot is the region that the last buffer was found in, hotAddr its
 	// address: the next one is likely there as well.
-	hot     []byte
-	hotAddr uint64
+	hot       []byte
+	hotAddr   uint64
+	hotRegion uint32
+	hotBase   base
 
 	started   bool
 	next      uint16 // the next entry of the available ring to take
@@ -86,7 +90,7 @@ func (q *Split) Attach(t *mem.Table) error {
 func (q *Split) Detach() {
 	q.table, q.desc, q.avail, q.used, q.usedWord = nil, nil, nil, nil, nil
 	q.availIdx = ring.Index{}
-	q.hot, q.hotAddr = nil, 0
+	q.hot, q.hotAddr, q.hotRegion, q.hotBase = nil, 0, 0, nil
 }
 
 // Attached returns the table the queue is attached to, or nil.
@@ -149,7 +153,7 @@ func (q *Split) chain() *Chain {
 		q.free = q.free[:last]
 		return c
 	}
-	return newChain()
+	return newChain(q)
 }
 
 // walk collects the buffers of the chain that begins at a descriptor.
@@ -160,8 +164,8 @@ func (q *Split) walk(c *Chain, head int) error {
 		if at >= len(table) {
 			return broken("descriptor %d follows in a table of %d", at, len(table))
 		}
-		if count == len(table) {
-			return broken("chain in a table of %d descriptors loops", len(table))
+		if count == min(len(table), MaxChain) {
+			return broken("chain in a table of %d descriptors loops, or has more than %d", len(table), MaxChain)
 		}
 		addr, size, flags, next := table[at].Load()
 		if flags&ring.DescFIndirect != 0 {
@@ -192,14 +196,17 @@ func (q *Split) walk(c *Chain, head int) error {
 // loop of every device, and makes no call: what it does not know it leaves
 // unread to walk.
 func (q *Split) collect(c *Chain, table []ring.Desc, at, count int) (int, int, bool) {
-	segs, end, write := c.segs, c.end, c.write
+	segs, k := c.segs[:cap(c.segs)], len(c.segs)
+	end, write, total := c.end, c.write, c.total
+	hotAddr, hotLen, region := q.hotAddr, uint64(len(q.hot)), q.hotRegion
+	limit := min(len(table), MaxChain)
 	done := false
-	for !done && count < len(table) && at < len(table) && len(segs) < cap(segs) {
+	for count < limit && at < len(table) && k < len(segs) {
 		addr, size, flags, next := table[at].Load()
-		n, off := uint64(size), addr-q.hotAddr
-		// The second condition is 0 < n && off+n <= len(hot), which cannot
+		n, off := uint64(size), addr-hotAddr
+		// The second condition is 0 < n && off+n <= hotLen, which cannot
 		// overflow here.
-		if off >= uint64(len(q.hot)) || n-1 >= uint64(len(q.hot))-off || flags&ring.DescFIndirect != 0 {
+		if off >= hotLen || n-1 >= hotLen-off || flags&ring.DescFIndirect != 0 {
 			break
 		}
 		if flags&ring.DescFWrite != write {
@@ -207,24 +214,30 @@ func (q *Split) collect(c *Chain, table []ring.Desc, at, count int) (int, int, b
 				break // readable after writable
 			}
 			write = ring.DescFWrite
-			c.split, c.ReadLen = len(segs), c.total
+			c.split, c.ReadLen = k, total
 			end = noEnd
 		}
-		if addr == end {
-			last := &segs[len(segs)-1]
-			*last = q.hot[off-uint64(len(*last)) : off+n : off+n]
+		if addr == end && segs[k-1].n <= maxSegment-size {
+			segs[k-1].n += size
 		} else {
-			segs = append(segs, q.hot[off:off+n:off+n])
+			segs[k] = segment{off, size, region}
+			k++
 		}
 		end = addr + n
-		c.total += n
-		at = int(next)
+		total += n
 		count++
-		done = flags&ring.DescFNext == 0
+		if flags&ring.DescFNext == 0 {
+			done = true
+			break
+		}
+		at = int(next)
 	}
-	c.segs, c.end, c.write = segs, end, write
+	c.segs, c.end, c.write, c.total = segs[:k], end, write, total
 	return at, count, done
 }
+
+// maxSegment is the longest segment, in bytes.
+const maxSegment = 1<<32 - 1
 
 // add appends any buffer.
 func (q *Split) add(c *Chain, addr, n uint64, flags uint16) error {
@@ -232,32 +245,30 @@ func (q *Split) add(c *Chain, addr, n uint64, flags uint16) error {
 		if write == 0 {
 			return broken("readable descriptor after a writable one")
 		}
-		c.write = write
-		c.split, c.ReadLen = len(c.segs), c.total
-		c.end = noEnd
+		c.turn(write)
 	}
 	c.total += n
-	if n == 0 {
-		return nil
-	}
-	if off := addr - q.hotAddr; off < uint64(len(q.hot)) && n <= uint64(len(q.hot))-off {
-		if addr == c.end {
-			last := &c.segs[len(c.segs)-1]
-			*last = q.hot[off-uint64(len(*last)) : off+n : off+n]
-		} else {
-			c.segs = append(c.segs, q.hot[off:off+n:off+n])
+	for n > 0 {
+		off := addr - q.hotAddr
+		if off >= uint64(len(q.hot)) {
+			number, start, data := q.table.Lookup(addr)
+			if data == nil {
+				return &BrokenError{"buffer", fmt.Errorf("%d bytes at %#x: %w", n, addr, mem.ErrNotMapped)}
+			}
+			q.hotRegion, q.hotAddr, q.hot, q.hotBase = uint32(number), start, data, baseOf(data)
+			off = addr - start
+			c.end = noEnd // segments are joined within a region only
 		}
-		c.end = addr + n
-		return nil
+		take := min(n, uint64(len(q.hot))-off)
+		if last := len(c.segs) - 1; addr == c.end && c.segs[last].n <= maxSegment-uint32(take) {
+			c.segs[last].n += uint32(take)
+		} else {
+			c.segs = append(c.segs, segment{off, uint32(take), q.hotRegion})
+		}
+		addr += take // cannot wrap: the region does not, and its end is in no region
+		c.end = addr
+		n -= take
 	}
-	var err error
-	if c.segs, err = q.table.Append(c.segs, addr, n); err != nil {
-		return &BrokenError{"buffer", err}
-	}
-	// What follows is likely in the region where this one ended, and joins it
-	// if it follows at once.
-	q.hotAddr, q.hot = q.table.Lookup(addr + n - 1)
-	c.end = addr + n
 	return nil
 }
 
@@ -271,7 +282,7 @@ func (q *Split) indirectTable(at int, addr, size uint64, flags uint16, nested bo
 		return nil, broken("indirect descriptor %d has a next", at)
 	case !q.cfg.Indirect && !q.cfg.Unnegotiated:
 		return nil, broken("indirect descriptor %d was not negotiated", at)
-	case size%ring.DescSize != 0 || entries == 0 || entries > uint64(max(MaxIndirect, q.cfg.Size)):
+	case size%ring.DescSize != 0 || entries == 0 || entries > MaxChain:
 		return nil, broken("indirect table of %d bytes", size)
 	}
 	if off := addr - q.hotAddr; off < uint64(len(q.hot)) && size <= uint64(len(q.hot))-off {

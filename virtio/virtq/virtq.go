@@ -32,10 +32,12 @@ const (
 	// MaxSize is the largest queue size of a split virtqueue, section 2.7.
 	MaxSize = ring.MaxSize
 
-	// MaxIndirect is the largest number of descriptors taken from an indirect
-	// table. The specification's bound is the queue size (section 2.7.5.3.1);
-	// Linux goes beyond it for small queues, so the bound is what QEMU's is.
-	MaxIndirect = 1024
+	// MaxChain is the largest number of descriptors in a row, in the ring or in
+	// an indirect table. The specification's bound for both is the queue size
+	// (section 2.7.5.3.1); Linux goes beyond it for small queues, so the bound
+	// is what QEMU's is. It also bounds the memory and the time that a guest
+	// can make a device spend on a ring of chains which share descriptors.
+	MaxChain = 1024
 )
 
 // Config is what a driver and its transport settled for a queue.

@@ -33,7 +33,7 @@ type greeterWorker struct{ q *virtio.Queue }
 
 func (w greeterWorker) Handle(chains []*virtq.Chain) {
 	for _, c := range chains {
-		out := virtq.NewCursor(c.Writable)
+		out := c.Writer()
 		w.q.Push(c, uint32(out.Write([]byte("hello, driver"))))
 	}
 }

@@ -106,7 +106,7 @@ func (w *echoWorker) Poll(bool) bool {
 		return false
 	}
 	for _, c := range w.chains {
-		in, out := virtq.NewCursor(c.Readable), virtq.NewCursor(c.Writable)
+		in, out := c.Reader(), c.Writer()
 		buf := make([]byte, min(c.ReadLen, 1<<16))
 		n := in.Read(buf)
 		for i := range buf[:n] {

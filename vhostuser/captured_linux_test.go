@@ -296,3 +296,45 @@ func TestCapturedGenericVhostUser(t *testing.T) {
 	r.fe.Close()
 	r.must(r.wait())
 }
+
+// TestCapturedResetDevice: QEMU 10.0 and 11.1 send RESET_DEVICE for a cryptodev
+// when the machine is reset, which it is once before the guest begins; the
+// descriptors for calls and errors were sent before, and are not sent again
+// until the ring runs.
+func TestCapturedResetDevice(t *testing.T) {
+	r := newRig(t, &sessions{queues: 1})
+	m := r.memory(testMemory, testGuestAddr)
+	q := r.driver(m, 0, virtqdrv.Config{})
+	events, err := newEvents(3)
+	r.must(err)
+	for _, e := range events {
+		defer e.Close()
+	}
+	q.fq = &FrontQueue{Kick: events[0], Call: events[1], Err: events[2]}
+	const acked = 0xa0a9 // all that is offered, without CONFIG
+	r.send(ReqSetProtocolFeatures, capturedQuiet, AppendU64(nil, acked))
+	r.send(ReqSetVringCall, capturedQuiet, VringFD{}.Append(nil), q.fq.Call.FD())
+	r.send(ReqSetVringErr, capturedQuiet, VringFD{}.Append(nil), q.fq.Err.FD())
+	for resets := range int64(3) {
+		r.send(ReqResetDevice, capturedQuiet, nil)
+		r.send(ReqSetFeatures, capturedQuiet, AppendU64(nil, 0x40000000))
+		r.send(ReqSetMemTable, capturedAcked, AppendMemTable(nil, []MemRegion{m.Region()}), int(m.File.Fd()))
+		r.fe.memory = []*SharedMemory{m}
+		r.send(ReqSetVringNum, capturedQuiet, VringState{0, testQueueSize}.Append(nil))
+		r.send(ReqSetVringBase, capturedQuiet, VringState{0, 0}.Append(nil))
+		r.send(ReqSetVringAddr, capturedQuiet, VringAddr{
+			Desc: r.fe.user(q.Desc()), Avail: r.fe.user(q.Avail()), Used: r.fe.user(q.Used()),
+		}.Append(nil))
+		r.send(ReqSetVringKick, capturedQuiet, VringFD{}.Append(nil), q.fq.Kick.FD())
+		q.roundTrip()
+		if got := r.dev.resets.Load(); got != resets+1 {
+			t.Errorf("%d resets, want %d", got, resets+1)
+		}
+		if base, err := r.fe.StopQueue(0); err != nil || base != 1 {
+			t.Errorf("stopped at %d, %v", base, err)
+		}
+		fq := q.fq
+		q = r.driver(m, 0, virtqdrv.Config{})
+		q.fq = fq
+	}
+}
