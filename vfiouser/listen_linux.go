@@ -5,7 +5,6 @@ package vfiouser
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 
@@ -19,7 +18,7 @@ var ErrInUse = sock.ErrInUse
 type Factory func() (Device, error)
 
 // Listener is a socket on which clients connect, or one that is connected.
-type Listener struct{ l *sock.Listener }
+type Listener struct{ *sock.Listener }
 
 // Listen makes a socket that only its owner may connect to. It takes over one
 // that a process left behind, and refuses, with [ErrInUse], one that a process
@@ -43,22 +42,20 @@ func FromFD(fd int) (*Listener, error) {
 	return &Listener{l}, nil
 }
 
-// Chmod changes who may connect.
-func (l *Listener) Chmod(mode fs.FileMode) error { return l.l.Chmod(mode) }
-
-// Close stops listening and removes the socket if it was made here and is
-// still the same. A connection that is served goes on.
-func (l *Listener) Close() error { return l.l.Close() }
-
 // Serve serves one client after the other, each with a device of its own;
 // while one is served others wait. What goes wrong with one is logged. Serve
 // returns nil when ctx ends, or when the one connection of a connected socket
 // has; and an error if no connection can be accepted or no device made.
 func (l *Listener) Serve(ctx context.Context, factory Factory, o Options) error {
+	return ServeListener(ctx, l.Listener, factory, o)
+}
+
+// ServeListener is [Listener.Serve] for a socket that may serve any protocol.
+func ServeListener(ctx context.Context, l *sock.Listener, factory Factory, o Options) error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return l.l.Serve(ctx, o.Log, func(conn *net.UnixConn) error {
+	return l.Serve(ctx, o.Log, func(conn *net.UnixConn) error {
 		dev, err := factory()
 		if err != nil {
 			conn.Close()

@@ -99,8 +99,8 @@ func (w *echoWorker) Poll(bool) (pushed bool) {
 func (w *echoWorker) Close() { w.wg.Wait() }
 
 func answer(c *virtq.Chain) (n uint32) {
-	out := virtq.NewCursor(c.Writable)
-	for _, s := range c.Readable {
+	out := c.Writer()
+	for _, s := range c.Readable() {
 		n += uint32(out.Write(s))
 	}
 	return n
