@@ -3,8 +3,10 @@
 package vfiouser
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -175,16 +177,17 @@ func (d *DMA) Overlaps(u DMAUnmap) bool {
 
 // Check says why no device can work with this memory, as far as that can be
 // told. It is for when a driver is about to start: then the guest has written
-// to its memory.
+// to its memory, so that a file of zeros is not its memory. (Holes tell
+// nothing: a private mapping fills them, too.)
 func (d *DMA) Check() error {
-	known := 0
+	known, budget := 0, int64(checkBudget)
 	for i := range d.ranges {
 		r := &d.ranges[i]
 		if r.file == nil {
 			continue
 		}
 		known++
-		if !r.empty() {
+		if !r.blank(&budget) {
 			return nil
 		}
 	}
@@ -208,12 +211,38 @@ func (d *DMA) Withheld() bool {
 	return withheld
 }
 
-// empty reports whether the range's part of its file is one hole, so that
-// nobody ever wrote to it. False if that cannot be told: hugetlbfs cannot.
-func (r *dmaRange) empty() bool {
-	at, err := unix.Seek(int(r.file.Fd()), int64(r.offset), unix.SEEK_DATA)
-	if errors.Is(err, unix.ENXIO) {
-		return true
+const (
+	// checkBudget bounds how much memory Check looks at, in bytes. What is
+	// shared is found out at the first look: low memory has the firmware's
+	// data.
+	checkBudget = 256 << 20
+	checkChunk  = 64 << 10
+)
+
+var zeros [checkChunk]byte
+
+// blank reports whether the range's part of its file has nothing but zeros,
+// as far as the budget lasts. It reads the file and not the mapping: a file
+// that was made shorter ends in an error there.
+func (r *dmaRange) blank(budget *int64) bool {
+	var chunk [checkChunk]byte
+	end := int64(r.offset + r.size)
+	for at := int64(r.offset); at < end && *budget > 0; {
+		// Not every file system knows its holes.
+		if data, err := unix.Seek(int(r.file.Fd()), at, unix.SEEK_DATA); err == nil {
+			at = data
+		} else if errors.Is(err, unix.ENXIO) {
+			return true
+		}
+		n, err := r.file.ReadAt(chunk[:max(min(checkChunk, end-at), 0)], at)
+		if !bytes.Equal(chunk[:n], zeros[:n]) {
+			return false
+		}
+		at += int64(n)
+		*budget -= int64(n)
+		if n == 0 || err != nil && err != io.EOF {
+			return true
+		}
 	}
-	return err == nil && uint64(at) >= r.offset+r.size
+	return true
 }
