@@ -42,6 +42,7 @@ type serveOptions struct {
 	engine       engine.Options
 	device       virtiocrypto.Options
 	spin         time.Duration
+	msix         bool
 	cpus         []int
 	capabilities bool
 	cpuProfile   string
@@ -91,6 +92,7 @@ The guest's memory must be shared with this process: start QEMU with
 	f.IntVar(&o.device.MaxSize, "max-size", virtiocrypto.DefaultMaxSize, "largest request in bytes")
 	f.DurationVar(&o.spin, "spin", defaultSpin, "how long a queue looks for more work before it sleeps")
 	f.IntSliceVar(&o.cpus, "cpus", nil, "pin the queues' threads to these CPUs, in turn (default: the kernel decides)")
+	f.BoolVar(&o.msix, "msix", true, "vfio-user: an interrupt a queue; false for a VM from which the device is to be unplugged (QEMU aborts otherwise)")
 	f.BoolVar(&o.capabilities, "print-capabilities", false, "print what this back-end is, as QEMU's vhost-user conventions ask, and exit")
 	f.StringVar(&o.cpuProfile, "cpu-profile", "", "write a CPU profile to this file (for go tool pprof, and to make default.pgo)")
 	f.MarkHidden("cpu-profile")
@@ -138,7 +140,7 @@ func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
 			if err != nil {
 				return nil, err
 			}
-			return virtiopci.New(in, virtiopci.Options{Log: log})
+			return virtiopci.New(in, virtiopci.Options{Log: log, NoMSIX: !o.msix})
 		}, vfiouser.Options{Log: log})
 	}
 	return vhostuser.ServeListener(ctx, l, func() (*virtio.Instance, vhostuser.Extension, error) {

@@ -87,6 +87,7 @@ var QEMURoutes = []Route{
 		Notes: []string{
 			"not migratable",
 			"if vcrypto ends while the VM runs, QEMU may end too; it does not connect again",
+			"device_del makes QEMU abort, a fault of its own, unless vcrypto serve was started with --msix=false",
 		},
 		needs: "vfio-user-pci",
 		args: func(c Config, _ vm.Version) []string {

@@ -131,7 +131,7 @@ func (f *Function) writeCommon(p []byte, at int) {
 // vector returns what a driver reads after it chose a vector: NO_VECTOR if
 // there is no such.
 func (f *Function) vector(v uint16) uint32 {
-	if int(v) >= f.vectors() {
+	if int(v) >= f.vectors {
 		return noVector
 	}
 	return uint32(v)

@@ -110,7 +110,7 @@ type configSpace struct {
 }
 
 // newConfigSpace makes the configuration space of a device with so many
-// MSI-X vectors.
+// MSI-X vectors; 0 for no MSI-X.
 func newConfigSpace(id virtio.DeviceID, vectors int) configSpace {
 	var c configSpace
 	b := c.bytes[:]
@@ -127,11 +127,15 @@ func newConfigSpace(id virtio.DeviceID, vectors int) configSpace {
 	le.PutUint16(b[pciSubDevice:], subsystem)
 	b[pciIRQPin] = pinINTA
 
-	b[pciCapabilities] = atMSIX
-	b[atMSIX], b[atMSIX+1] = capIDMSIX, atCommon
-	le.PutUint16(b[atMSIX+msixCapControl:], uint16(vectors-1))
-	le.PutUint32(b[atMSIX+msixCapTable:], 1)           // BAR 1, from 0 on
-	le.PutUint32(b[atMSIX+msixCapPBA:], 1|pendingBits) // BAR 1
+	b[pciCapabilities] = atCommon
+	if vectors > 0 {
+		b[pciCapabilities] = atMSIX
+		b[atMSIX], b[atMSIX+1] = capIDMSIX, atCommon
+		le.PutUint16(b[atMSIX+msixCapControl:], uint16(vectors-1))
+		le.PutUint32(b[atMSIX+msixCapTable:], 1)           // BAR 1, from 0 on
+		le.PutUint32(b[atMSIX+msixCapPBA:], 1|pendingBits) // BAR 1
+		le.PutUint16(c.mask[atMSIX+msixCapControl:], msixEnable|msixMaskAll)
+	}
 	c.capability(atCommon, atISR, cfgCommon, capSize, commonPart)
 	c.capability(atISR, atDevice, cfgISR, capSize, isrPart)
 	c.capability(atDevice, atNotify, cfgDevice, capSize, devicePart)
@@ -144,7 +148,6 @@ func newConfigSpace(id virtio.DeviceID, vectors int) configSpace {
 	le.PutUint32(c.mask[pciBAR0:], ^uint32(bar0Size-1))
 	le.PutUint32(c.mask[pciBAR1:], ^uint32(bar1Size-1))
 	c.mask[pciIRQLine] = 0xff
-	le.PutUint16(c.mask[atMSIX+msixCapControl:], msixEnable|msixMaskAll)
 	c.mask[atAccess+capBAR] = 0xff
 	for i := atAccess + capOffset; i < atAccess+accessCapSize; i++ {
 		c.mask[i] = 0xff

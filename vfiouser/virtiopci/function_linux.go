@@ -30,6 +30,10 @@ const (
 type Options struct {
 	Log       *slog.Logger // nil for none
 	QueueSize int          // of all queues: a power of two
+
+	// NoMSIX leaves the driver with the interrupt line alone. QEMU up to 11.1
+	// at least aborts when a vfio-user device that has MSI-X is unplugged.
+	NoMSIX bool
 }
 
 // Function is a virtio-pci function. It implements [vfiouser.Device].
@@ -40,8 +44,9 @@ type Function struct {
 	dma     *vfiouser.DMA
 	irqs    *vfiouser.Interrupts
 
-	config configSpace
-	table  []byte // MSI-X
+	config  configSpace
+	vectors int    // of MSI-X; 0 for none
+	table   []byte // MSI-X
 
 	// What the driver chose in the common configuration.
 	deviceSelect, driverSelect uint32
@@ -103,9 +108,12 @@ func New(in *virtio.Instance, o Options) (*Function, error) {
 		offered: in.Offered(),
 		log:     o.Log,
 		dma:     vfiouser.NewDMA(in.Memory()),
-		irqs:    vfiouser.NewInterrupts(n + 1),
 		queues:  make([]queue, n),
 	}
+	if !o.NoMSIX {
+		f.vectors = n + 1
+	}
+	f.irqs = vfiouser.NewInterrupts(f.vectors)
 	f.initialise(uint16(o.QueueSize))
 	if d, ok := in.Device().(interface{ SetConfigChanger(virtio.ConfigChanger) }); ok {
 		d.SetConfigChanger(f)
@@ -115,18 +123,15 @@ func New(in *virtio.Instance, o Options) (*Function, error) {
 
 // initialise brings everything but the instance to its initial state.
 func (f *Function) initialise(queueSize uint16) {
-	f.config = newConfigSpace(f.in.Device().ID(), f.vectors())
+	f.config = newConfigSpace(f.in.Device().ID(), f.vectors)
 	f.msix.Store(false)
-	f.table = make([]byte, f.vectors()*msixEntrySize)
+	f.table = make([]byte, f.vectors*msixEntrySize)
 	const vectorControl, masked = 12, 1
-	for i := range f.vectors() {
+	for i := range f.vectors {
 		f.table[i*msixEntrySize+vectorControl] = masked
 	}
 	f.initialiseCommon(queueSize)
 }
-
-// vectors is the number of MSI-X vectors.
-func (f *Function) vectors() int { return len(f.queues) + 1 }
 
 // Interrupts returns the function's interrupts.
 func (f *Function) Interrupts() *vfiouser.Interrupts { return f.irqs }
@@ -241,7 +246,7 @@ func (f *Function) writeBAR0(p []byte, at int) {
 func (f *Function) readBAR1(p []byte, at int) {
 	var b [bar1Size]byte
 	copy(b[:], f.table)
-	for i := range f.vectors() {
+	for i := range f.vectors {
 		if f.irqs.MSIX(i).Pending() {
 			b[pendingBits+i/8] |= 1 << (i % 8)
 		}

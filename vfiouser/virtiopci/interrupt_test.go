@@ -3,6 +3,7 @@
 package virtiopci_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -93,10 +94,19 @@ func TestNoVector(t *testing.T) {
 // read, is masked by each interrupt, and interrupts again if it is unmasked
 // while asserted.
 func TestInterruptLine(t *testing.T) {
-	r := newRig(t, new(echo))
+	for _, without := range []bool{false, true} {
+		t.Run(fmt.Sprintf("without MSI-X %t", without), func(t *testing.T) { testInterruptLine(t, without) })
+	}
+}
+
+func testInterruptLine(t *testing.T, without bool) {
+	r := newRig(t, &echo{noMSIX: without})
 	line, err := virtio.NewEvent()
 	r.must(err)
 	defer line.Close()
+	if msix, err := r.c.IRQ(vfiouser.IRQMSIX); err != nil || (msix.Count == 0) != without {
+		t.Errorf("MSI-X: %+v, %v", msix, err)
+	}
 	irq, err := r.c.IRQ(vfiouser.IRQIntx)
 	r.must(err)
 	if want := uint32(vfiouser.IRQEventFD | vfiouser.IRQMaskable | vfiouser.IRQAutomasked); irq.Count != 1 || irq.Flags != want {

@@ -36,6 +36,7 @@ const (
 type echo struct {
 	queues int
 	gate   chan struct{} // nil: open
+	noMSIX bool
 
 	mu      sync.Mutex
 	resets  int
@@ -177,7 +178,7 @@ func newBareRig(t testing.TB, dev *echo) *rig {
 	t.Cleanup(func() { l.Close() })
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.in = virtio.NewInstance(dev, virtio.Options{Log: log})
-	f, err := virtiopci.New(r.in, virtiopci.Options{Log: log})
+	f, err := virtiopci.New(r.in, virtiopci.Options{Log: log, NoMSIX: dev.noMSIX})
 	if err != nil {
 		t.Fatal(err)
 	}
