@@ -35,7 +35,8 @@ var irqFlags = [NumIRQs]uint32{
 // Interrupts are the interrupts of a device, each an eventfd once the client
 // gave one.
 type Interrupts struct {
-	vectors [NumIRQs][]Vector
+	vectors  [NumIRQs][]Vector
+	resample *resampler // of INTx; nil for none
 }
 
 // NewInterrupts returns interrupts of which none can reach anybody yet: one
@@ -62,7 +63,8 @@ func (i *Interrupts) MSIX(n int) *Vector {
 	return &i.vectors[IRQMSIX][n]
 }
 
-// Close closes all eventfds.
+// Close closes all eventfds. Like what the client asks for it belongs to the
+// goroutine that serves the connection.
 func (i *Interrupts) Close() {
 	for kind := range i.vectors {
 		i.disable(kind)
@@ -98,8 +100,10 @@ func (i *Interrupts) set(s IRQSet, m *Message) error {
 	case s.Flags == IRQDataNone|IRQTrigger && s.Count == 0:
 		i.disable(int(s.Index))
 		return nil
+	case s.Flags == IRQDataEventFD|IRQUnmask && s.Index == IRQIntx && s.Count == 1:
+		return i.setResample(m.TakeFD())
 	case s.Flags&IRQDataEventFD != 0 && s.Flags&IRQTrigger == 0:
-		return fmt.Errorf("%w: an eventfd that masks or unmasks an interrupt", unix.EOPNOTSUPP)
+		return fmt.Errorf("%w: an eventfd that masks an interrupt, or unmasks another than INTx", unix.EOPNOTSUPP)
 	case s.Flags&(IRQMask|IRQUnmask) != 0 && s.Index != IRQIntx && s.Index != IRQMSIX:
 		return malformed("interrupts of index %d cannot be masked", s.Index)
 	}
@@ -122,8 +126,23 @@ func (i *Interrupts) set(s IRQSet, m *Message) error {
 	return nil
 }
 
+// setResample takes over an eventfd that unmasks INTx; -1 for none.
+func (i *Interrupts) setResample(fd int) (err error) {
+	if i.resample != nil {
+		i.resample.close()
+		i.resample = nil
+	}
+	if fd >= 0 {
+		i.resample, err = newResampler(i.Intx(), virtio.EventFromFD(fd))
+	}
+	return err
+}
+
 // disable takes all eventfds of a kind away, and forgets what was pending.
 func (i *Interrupts) disable(kind int) {
+	if kind == IRQIntx {
+		i.setResample(-1)
+	}
 	for n := range i.vectors[kind] {
 		v := &i.vectors[kind][n]
 		v.mu.Lock()

@@ -150,6 +150,47 @@ func testInterruptLine(t *testing.T, without bool) {
 	}
 }
 
+// TestResample: an eventfd can unmask the line (KVM signals it when the guest
+// is done), until it is taken away; what is no eventfd does no harm.
+func TestResample(t *testing.T) {
+	r := newRig(t, new(echo))
+	line, err := virtio.NewEvent()
+	r.must(err)
+	defer line.Close()
+	unmask, err := virtio.NewEvent()
+	r.must(err)
+	defer unmask.Close()
+	r.must(r.c.SetIRQs(vfiouser.IRQSet{Flags: vfiouser.IRQDataEventFD | vfiouser.IRQTrigger, Count: 1}, line.FD()))
+	set := vfiouser.IRQSet{Flags: vfiouser.IRQDataEventFD | vfiouser.IRQUnmask, Count: 1}
+	r.must(r.c.SetIRQs(set, int(r.file.Fd())))
+	r.must(r.c.SetIRQs(set, unmask.FD()))
+	r.must(r.Negotiate(0))
+	l := r.addLane(0, virtiopci.NoVector, virtqdrv.Config{})
+	r.must(r.Ready())
+	for range 5 {
+		l.send(0)
+		r.waitEvent(line)
+		l.receive(1)
+		unmask.Notify() // still asserted
+		r.waitEvent(line)
+		if isr, err := r.ISR(); err != nil || isr != 1 {
+			t.Errorf("interrupt status %d, %v", isr, err)
+		}
+		unmask.Notify()
+		if r.signalled(line, quiet) {
+			t.Error("an interrupt of a line that is not asserted")
+		}
+	}
+	r.must(r.c.SetIRQs(set)) // no more of that
+	l.send(0)
+	r.waitEvent(line)
+	l.receive(1)
+	unmask.Notify()
+	if r.signalled(line, quiet) {
+		t.Error("unmasked by an eventfd that was taken away")
+	}
+}
+
 // TestBadIRQs: sets that make no sense are refused, and close what came.
 func TestBadIRQs(t *testing.T) {
 	r := newRig(t, new(echo))
