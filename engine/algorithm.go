@@ -38,9 +38,19 @@ const (
 
 	RSARaw   // the RSA primitives of RFC 8017 section 5
 	RSAPKCS1 // RSAES and RSASSA-PKCS1-v1_5, RFC 8017 sections 7.2 and 8.2
+	ECDSAP224
 	ECDSAP256
 	ECDSAP384
 	ECDSAP521
+
+	// For those who must talk to what is old: see Legacy.
+	DESECB       // FIPS 46-3, FIPS 81
+	DESCBC       // FIPS 46-3, FIPS 81
+	TripleDESECB // NIST SP 800-67
+	TripleDESCBC // NIST SP 800-67
+	TripleDESCTR // NIST SP 800-67, a 64-bit counter
+	MD5          // RFC 1321
+	HMACMD5      // RFC 2104
 
 	endAlgorithms
 )
@@ -68,7 +78,12 @@ type algorithmInfo struct {
 
 const aesBlock = 16 // FIPS 197: bytes
 
+const desBlock = 8 // FIPS 46-3: bytes
+
 var (
+	desKeySizes       = []int{8}
+	tripleDESKeySizes = []int{24}
+
 	aesKeySizes    = []int{16, 24, 32} // FIPS 197 section 6.1
 	xtsKeySizes    = []int{32, 64}     // twice AES-128, twice AES-256
 	chachaKeySizes = []int{32}         // RFC 8439 section 2.8
@@ -106,13 +121,26 @@ var algorithms = [endAlgorithms]algorithmInfo{
 
 	RSARaw:    {"rsa-raw", PublicKey, nil, 0, 1, 0},
 	RSAPKCS1:  {"rsa-pkcs1", PublicKey, nil, 0, 1, 0},
+	ECDSAP224: {"ecdsa-p224", PublicKey, nil, 0, 1, 0},
 	ECDSAP256: {"ecdsa-p256", PublicKey, nil, 0, 1, 0},
 	ECDSAP384: {"ecdsa-p384", PublicKey, nil, 0, 1, 0},
 	ECDSAP521: {"ecdsa-p521", PublicKey, nil, 0, 1, 0},
+
+	DESECB:       {"des-ecb", Cipher, desKeySizes, 0, desBlock, 0},
+	DESCBC:       {"des-cbc", Cipher, desKeySizes, desBlock, desBlock, 0},
+	TripleDESECB: {"3des-ecb", Cipher, tripleDESKeySizes, 0, desBlock, 0},
+	TripleDESCBC: {"3des-cbc", Cipher, tripleDESKeySizes, desBlock, desBlock, 0},
+	TripleDESCTR: {"3des-ctr", Cipher, tripleDESKeySizes, desBlock, 1, 0},
+	MD5:          {"md5", Hash, nil, 0, 1, 16},
+	HMACMD5:      {"hmac-md5", MAC, nil, 0, 1, 16},
 }
 
 // Valid reports whether a is one of the constants above.
 func (a Algorithm) Valid() bool { return a > 0 && a < endAlgorithms }
+
+// Legacy reports whether the algorithm is one that nothing new should use:
+// devices offer it only where they are told to.
+func (a Algorithm) Legacy() bool { return a >= DESECB && a <= HMACMD5 }
 
 // String returns the name used on the command line and in configuration,
 // such as "aes-cbc".

@@ -22,7 +22,6 @@ import (
 
 // served is a listener that serves echo devices.
 type served struct {
-	path   string
 	made   atomic.Int64
 	cancel context.CancelFunc
 	done   chan error

@@ -119,8 +119,9 @@ func (q *Queue) notify() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.call != nil {
-		q.call.Notify()
+		// Counted before: who was notified may look at once.
 		q.counters.Interrupts.Add(1)
+		q.call.Notify()
 	}
 }
 

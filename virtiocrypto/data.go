@@ -27,6 +27,8 @@ type dataWorker struct {
 	done  []*engine.Request
 
 	hdr     [dataSize]byte // a copy of a header that is in pieces
+	layout  layout         // what was negotiated
+	service serviceParser  // for what is not a plain cipher request
 	held    []heldSession  // by slot
 	scratch scratch
 	tally   tally
@@ -45,6 +47,10 @@ type request struct {
 	// and where the result goes.
 	scratch int
 	dst     virtq.Cursor
+
+	// special: anything but a plain cipher request; extra is its state.
+	special bool
+	extra   *extra
 }
 
 // heldSession is a session of which the queue has n requests in flight. Only
@@ -65,15 +71,18 @@ func newDataWorker(d *Device, q *virtio.Queue) (*dataWorker, error) {
 		d:      d,
 		q:      q,
 		engine: ew,
+		layout: d.layout,
 		all:    make([]request, n),
 		free:   make([]*request, n),
 		ready:  make([]*engine.Request, 0, n),
 		done:   make([]*engine.Request, n),
 		held:   make([]heldSession, len(d.sessions.slots)),
 	}
+	extras := make([]extra, n)
 	for i := range w.all {
 		r := &w.all[i]
 		r.Owner = r
+		r.extra = &extras[i]
 		w.free[i] = r
 	}
 	return w, nil
@@ -147,6 +156,10 @@ func (w *dataWorker) reap(mode engine.ReapMode) bool {
 
 // finish answers a request that comes back from the engine.
 func (w *dataWorker) finish(r *request) {
+	if r.special {
+		w.finishSpecial(r)
+		return
+	}
 	status := StatusErr
 	switch r.Status {
 	case engine.OK:
@@ -175,10 +188,14 @@ func (w *dataWorker) answer(r *request, s Status) {
 		w.scratch.give(r.scratch)
 	}
 	c := r.chain
+	written := uint32(c.WriteLen)
+	if r.special {
+		written = r.endSpecial(s, written)
+	}
 	if c.WriteLen >= statusSize {
 		c.LastWritable()[0] = byte(s)
 	}
-	w.q.Push(c, uint32(c.WriteLen))
+	w.q.Push(c, written)
 	w.free = append(w.free, r)
 }
 
@@ -189,8 +206,10 @@ func (w *dataWorker) parse(r *request) Status {
 		w.d.log.Debug("data request without room for a status", "queue", w.q.Index)
 		return StatusErr
 	}
-	in := c.Reader()
-	hdr := in.Bytes(dataSize)
+	if w.layout.revision1 {
+		return w.parseRevision1(r, c.Reader())
+	}
+	hdr, in := c.Reader().Take(dataSize)
 	if hdr == nil { // it is in pieces, as few are
 		if in.Read(w.hdr[:]) != len(w.hdr) {
 			return StatusErr
@@ -206,17 +225,19 @@ func (w *dataWorker) parse(r *request) Status {
 		srcLen:    le.Uint32(hdr[reqSrcLen:]),
 		dstLen:    le.Uint32(hdr[reqDstLen:]),
 	}
-	switch h.op {
-	case opCipherEncrypt, opCipherDecrypt:
-	default:
-		return StatusNotSupp
+	if h.op > opCipherDecrypt || h.opType != SymOpCipher {
+		copy(w.hdr[:], hdr)
+		return w.parseLegacy(r, &w.hdr, in)
 	}
 	s := w.acquire(r, h.sessionID)
 	if s == nil {
 		return StatusInvSess
 	}
+	if s.kind != kindCipher {
+		return StatusInvSess
+	}
 	r.Session = s.engine
-	return w.parseCipher(r, s, h, in)
+	return w.parseCipher(r, s, h, dataSize, in)
 }
 
 // dataHeader is the copy of a data request's header that is checked and used.
@@ -261,4 +282,5 @@ func (w *dataWorker) Close() {
 		w.d.log.Error("closing an engine's worker", "queue", w.q.Index, "err", err)
 	}
 	w.scratch.erase()
+	w.service.close()
 }

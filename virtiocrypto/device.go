@@ -8,7 +8,8 @@
 // A request's way through a data queue:
 //
 //	data.go    take the chain's header, look up the session, place the status
-//	cipher.go  check the lengths, place IV, source and destination
+//	cipher.go  check the lengths, place IV, source and destination; hash.go,
+//	           aead.go, chain.go and akcipher.go for the other services
 //	gather.go  copy what is scattered, or overlaps, into scratch memory
 //	           engine.Worker.Submit ... Reap
 //	data.go    copy scattered results out, write the status, push the chain
@@ -16,6 +17,10 @@
 // Nothing a guest sends is believed. A header is copied once and the copy is
 // checked; a request that does not hold together is answered with its status
 // and touches nothing else.
+//
+// What driver and device negotiated decides the form of requests: layout.go
+// has the forms, services.go takes requests apart that are not in the one that
+// most drivers use, stateless.go those that name no session.
 //
 // Queues 0 to n-1 carry data, queue n is the control queue. A transport whose
 // front-end keeps the control queue to itself makes sessions with
@@ -55,6 +60,9 @@ const (
 // configuration space and vhost-user session messages carry.
 const maxCipherKey = 64
 
+// maxAuthKey is the longest key of a MAC, likewise.
+const maxAuthKey = 512
+
 // Options are a device's settings. Zero values stand for the defaults.
 type Options struct {
 	// Engine does the cryptography. It stays the caller's.
@@ -66,6 +74,9 @@ type Options struct {
 	// MaxSize is the largest source or destination of a request, in bytes. It
 	// bounds the scratch memory of each queue.
 	MaxSize int
+	// Legacy offers algorithms too that nothing new should use; see
+	// [engine.Algorithm.Legacy].
+	Legacy bool
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -76,7 +87,8 @@ type Device struct {
 	dataQueues int
 	maxSize    int
 	log        *slog.Logger
-	algorithms map[CipherAlgo]engine.Algorithm
+	has        map[engine.Algorithm]bool // what the engine has and is allowed
+	layout     layout                    // what was negotiated
 	sessions   *sessionTable
 	counters   Counters
 }
@@ -111,13 +123,11 @@ func New(o Options) (*Device, error) {
 		dataQueues: o.DataQueues,
 		maxSize:    o.MaxSize,
 		log:        o.Log,
-		algorithms: make(map[CipherAlgo]engine.Algorithm),
+		has:        make(map[engine.Algorithm]bool),
 		sessions:   newSessionTable(o.MaxSessions),
 	}
 	for _, s := range o.Engine.Algorithms() {
-		if n, ok := cipherAlgos[s.Algorithm]; ok {
-			d.algorithms[n] = s.Algorithm
-		}
+		d.has[s.Algorithm] = o.Legacy || !s.Algorithm.Legacy()
 	}
 	return d, nil
 }
@@ -128,35 +138,26 @@ func orDefault(v *int, value int) {
 	}
 }
 
-// cipherAlgos are the wire's numbers.
-var cipherAlgos = map[engine.Algorithm]CipherAlgo{
-	engine.AESECB: CipherAESECB,
-	engine.AESCBC: CipherAESCBC,
-	engine.AESCTR: CipherAESCTR,
-}
-
-// CipherNumber returns the wire's number of a cipher, if it has one.
-func CipherNumber(a engine.Algorithm) (CipherAlgo, bool) {
-	n, ok := cipherAlgos[a]
-	return n, ok
-}
-
 // ID returns virtio.IDCrypto.
 func (d *Device) ID() virtio.DeviceID { return virtio.IDCrypto }
 
-// Features returns the device type's feature bits: none.
-func (d *Device) Features() uint64 { return 0 }
+// Features returns the device type's feature bits: all of virtio 1.3.
+func (d *Device) Features() uint64 { return allFeatures }
 
 // Queues returns the number of data queues and one for control.
 func (d *Device) Queues() int { return d.dataQueues + 1 }
 
-// Negotiated has nothing to refuse.
-func (d *Device) Negotiated(uint64) error { return nil }
+// Negotiated sets the form of requests. It refuses stateless mode without
+// revision 1.
+func (d *Device) Negotiated(features uint64) (err error) {
+	d.layout, err = newLayout(features)
+	return err
+}
 
 // NewWorker returns the worker of a data queue or of the control queue.
 func (d *Device) NewWorker(q *virtio.Queue) (virtio.Worker, error) {
 	if q.Index == d.dataQueues {
-		return newControlWorker(d, q), nil
+		return newControlWorker(d, q)
 	}
 	return newDataWorker(d, q)
 }
@@ -164,6 +165,7 @@ func (d *Device) NewWorker(q *virtio.Queue) (virtio.Worker, error) {
 // Reset drops all sessions, and logs what was counted so far.
 func (d *Device) Reset() {
 	d.sessions.destroyAll()
+	d.layout = layout{}
 	d.log.Info("device reset", "counted", &d.counters)
 }
 
@@ -176,15 +178,42 @@ func (d *Device) ReadConfig(p []byte, offset uint32) {
 	var c [ConfigSize]byte
 	le.PutUint32(c[cfgStatus:], statusHWReady)
 	le.PutUint32(c[cfgDataQueues:], uint32(d.dataQueues))
-	le.PutUint32(c[cfgServices:], 1<<ServiceCipher)
-	var ciphers uint32
-	for n := range d.algorithms {
-		ciphers |= 1 << n
+	ciphers, hashes, macs, aeads := d.mask(cipherAlgos), d.mask(hashAlgos), d.mask(macAlgos), d.mask(aeadAlgos)
+	public := d.publicKeyMask()
+	services := uint32(0)
+	for s, bits := range map[Service]uint64{
+		ServiceCipher: ciphers, ServiceHash: hashes, ServiceMAC: macs, ServiceAEAD: aeads, ServiceAKCipher: public,
+	} {
+		if bits != 0 {
+			services |= 1 << s
+		}
 	}
-	le.PutUint32(c[cfgCipherAlgoL:], ciphers)
-	le.PutUint32(c[cfgMaxKey:], maxCipherKey)
+	le.PutUint32(c[cfgServices:], services)
+	le.PutUint64(c[cfgCipherAlgoL:], ciphers)
+	le.PutUint32(c[cfgHashAlgo:], uint32(hashes))
+	le.PutUint64(c[cfgMACAlgoL:], macs)
+	le.PutUint32(c[cfgAEADAlgo:], uint32(aeads))
+	le.PutUint32(c[cfgAKAlgo:], uint32(public))
+	if ciphers|aeads != 0 {
+		le.PutUint32(c[cfgMaxKey:], maxCipherKey)
+	}
+	if macs != 0 {
+		le.PutUint32(c[cfgMaxAuthKey:], maxAuthKey)
+	}
 	le.PutUint64(c[cfgMaxSize:], uint64(d.maxSize))
 	copy(p, c[offset:])
+}
+
+// publicKeyMask returns the bits of public-key algorithms. RSA is promised with
+// both paddings or not at all: drivers take one bit for the two of them.
+func (d *Device) publicKeyMask() (bits uint64) {
+	if d.has[engine.RSARaw] && d.has[engine.RSAPKCS1] {
+		bits |= 1 << AKCipherRSA
+	}
+	if d.mask(ecdsaCurves) != 0 {
+		bits |= 1 << AKCipherECDSA
+	}
+	return bits
 }
 
 // Counters returns what the device counted.

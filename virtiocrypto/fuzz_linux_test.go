@@ -4,6 +4,9 @@ package virtiocrypto_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
 	"testing"
 
 	"vcrypto/virtio/virtqdrv"
@@ -24,13 +27,20 @@ const windowSize = 256 << 10 // bytes
 
 func newFuzzed(f *testing.F) *fuzzed {
 	f.Helper()
-	m := newMachine(f, options{device: virtiocrypto.Options{MaxSize: 8 << 10, MaxSessions: 8}}, newLocal)
+	z := newFuzzedIn(f, cryptodrv.Form{})
 	for _, algo := range algos {
 		for _, d := range directions {
 			direction, _ := wire(d)
-			m.session(algo, direction, key128)
+			z.session(algo, direction, key128)
 		}
 	}
+	return z
+}
+
+// newFuzzedIn returns a device without sessions, for requests of a form.
+func newFuzzedIn(f *testing.F, form cryptodrv.Form) *fuzzed {
+	f.Helper()
+	m := newMachine(f, options{form: form, device: virtiocrypto.Options{MaxSize: 8 << 10, MaxSessions: 16}}, newLocal)
 	window, err := m.mem.Alloc(windowSize, 4096)
 	if err != nil {
 		f.Fatal(err)
@@ -158,3 +168,89 @@ func FuzzControlRequest(f *testing.F) {
 		}
 	})
 }
+
+// fuzzServices fuzzes one kind of queue in a form: the data queue with
+// sessions of all services open, or the control queue.
+func fuzzServices(f *testing.F, form cryptodrv.Form, control bool) {
+	params := append(sampleParams(), fuzzKeys(f)...)
+	works := samples()
+	for _, p := range params[len(works):] {
+		op := cryptodrv.OpAKSign
+		if p.(virtiocrypto.AKCipherParams).KeyType == virtiocrypto.KeyPublic {
+			op = cryptodrv.OpAKVerify
+		}
+		w := cryptodrv.Work{Opcode: op, Src: key128, Dst: 256}
+		if op == cryptodrv.OpAKVerify {
+			w.Dst, w.Signed = 0, key128
+		}
+		works = append(works, w)
+	}
+	z := newFuzzedIn(f, form)
+	for i, p := range params {
+		id, err := z.control.Create(p)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if control {
+			request := form.Control(p)
+			f.Add(request, []byte{16, 8}, []byte{16})
+			f.Add(changed(bytes.Clone(request), 16+4, allOnes), []byte{}, []byte{8, 8})
+			f.Add(form.Destroy(cryptodrv.OpHashDestroy, id), []byte{}, []byte{1})
+			continue
+		}
+		w := works[i]
+		for range 2 {
+			w.Session = id
+			readable, room, _ := form.Data(w)
+			f.Add(readable, []byte{24, 48, 12}, []byte{byte(min(room, 127)), 127, 127, 1})
+			for field := range 2 {
+				f.Add(changed(bytes.Clone(readable), fixedPart+4*field, allOnes-15), []byte{}, []byte{100, 1})
+			}
+			w.Params = p // stateless, where that is a form
+		}
+	}
+	queue := z.data
+	if control {
+		queue = z.queues[1]
+	}
+	f.Fuzz(func(t *testing.T, readable, cuts, sizes []byte) {
+		if len(readable) > windowSize/4 {
+			return
+		}
+		s, written := z.send(t, queue, readable, cuts, sizes)
+		if !control && s > byte(virtiocrypto.StatusKeyRejected) {
+			t.Fatalf("status %#x", s)
+		}
+		if control && written > cryptodrv.InputSize {
+			t.Fatalf("an answer of %d bytes", written)
+		}
+	})
+}
+
+// fuzzKeys are sessions of keys, the same each time.
+func fuzzKeys(f *testing.F) []virtiocrypto.SessionParams {
+	f.Helper()
+	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{1}, 32))
+	if err != nil {
+		f.Fatal(err)
+	}
+	der, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		f.Fatal(err)
+	}
+	point, err := private.PublicKey.Bytes()
+	if err != nil {
+		f.Fatal(err)
+	}
+	p := virtiocrypto.AKCipherParams{Algo: virtiocrypto.AKCipherECDSA, Curve: 3, KeyType: virtiocrypto.KeyPrivate, Key: der}
+	u := p
+	u.KeyType, u.Key = virtiocrypto.KeyPublic, point
+	return []virtiocrypto.SessionParams{p, u}
+}
+
+// Each parser, in each form that has one of its own.
+func FuzzServiceRequest(f *testing.F)          { fuzzServices(f, forms[0].form, false) }
+func FuzzServiceRequestRevision1(f *testing.F) { fuzzServices(f, forms[1].form, false) }
+func FuzzServiceRequestStateless(f *testing.F) { fuzzServices(f, forms[2].form, false) }
+func FuzzServiceSession(f *testing.F)          { fuzzServices(f, forms[0].form, true) }
+func FuzzServiceSessionRevision1(f *testing.F) { fuzzServices(f, forms[1].form, true) }

@@ -16,19 +16,19 @@ func (w *dataWorker) place(r *request, src, dst virtq.Cursor, n int) Status {
 		r.Src, r.Dst = nil, nil
 		return StatusOK
 	}
-	from, to := src, dst
-	s, d := src.Bytes(n), dst.Bytes(n)
+	s, _ := src.Take(n)
+	d, _ := dst.Take(n)
 	if s != nil && d != nil && !overlaps(s, d) {
 		r.Src, r.Dst = s, d
 		return StatusOK
 	}
 	buf := w.take(n)
 	if s == nil {
-		from.Read(buf)
+		src.Read(buf)
 		s = buf
 	}
 	r.Src, r.Dst = s, buf
-	r.scratch, r.dst = n, to
+	r.scratch, r.dst = n, dst
 	return StatusOK
 }
 

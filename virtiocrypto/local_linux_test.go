@@ -44,7 +44,7 @@ func newLocal(m *machine) link {
 }
 
 func (l *local) negotiate() {
-	if err := l.in.SetFeatures(l.in.Offered()); err != nil {
+	if err := l.in.SetFeatures(virtio.RingFeatures | l.m.o.form.Features()); err != nil {
 		l.m.Fatal(err)
 	}
 }

@@ -77,6 +77,7 @@ type options struct {
 	engine  engine.Engine // gocrypto if nil
 	device  virtiocrypto.Options
 	ring    virtqdrv.Config // of each queue
+	form    cryptodrv.Form  // of requests
 	polling virtio.Polling
 }
 
@@ -164,6 +165,7 @@ func (m *machine) useQueues() {
 	if m.control, err = cryptodrv.NewControl(m.queues[len(m.queues)-1]); err != nil {
 		m.Fatal(err)
 	}
+	m.control.Form = m.o.form
 }
 
 // reset resets the device as a booting guest does and starts all queues anew.

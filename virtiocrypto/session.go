@@ -26,6 +26,18 @@ var (
 	ErrParams      = errors.New("session parameters do not hold together")
 )
 
+// kind is what requests a session takes, and what a request is.
+type kind uint8
+
+const (
+	kindCipher kind = iota
+	kindChain
+	kindHash
+	kindMAC
+	kindAEAD
+	kindAKCipher
+)
+
 // session is an open session of the device.
 type session struct {
 	id        uint64
@@ -33,14 +45,29 @@ type session struct {
 	engine    engine.Session
 
 	// What each request is checked against, in the form that is quickest.
-	ivSize    uint8  // bytes
+	kind      kind
+	ivSize    uint8  // bytes, of a cipher
 	partBlock uint32 // the bits of a length that are 0 in whole blocks
+	result    uint32 // bytes: a hash's or MAC's result, an AEAD's tag
+
+	hash      engine.Session   // of a chain
+	hashFirst bool             // of a chain
+	aead      engine.Algorithm // of an AEAD
+	ops       uint8            // bits 1<<engine.Op, of a public-key session
 
 	dead atomic.Bool
 	// refs counts the table's own reference and one for each worker that has
 	// requests of the session in flight. At 0 the engine's session is closed.
 	refs atomic.Int32
 	gone chan struct{} // closed then
+}
+
+// close zeroes the keys.
+func (s *session) close() {
+	s.engine.Close()
+	if s.hash != nil {
+		s.hash.Close()
+	}
 }
 
 // ref takes a reference unless the session is being destroyed.
@@ -58,7 +85,7 @@ func (s *session) ref() bool {
 
 func (s *session) unref() {
 	if s.refs.Add(-1) == 0 {
-		s.engine.Close()
+		s.close()
 		close(s.gone)
 	}
 }
@@ -154,17 +181,10 @@ func (t *sessionTable) destroyAll() {
 	}
 }
 
-// CipherParams describe a cipher session as a driver asks for it.
-type CipherParams struct {
-	Algo      CipherAlgo
-	Direction uint32 // DirectionEncrypt or DirectionDecrypt
-	Key       []byte // the caller's; it zeroes it afterwards
-}
-
-// CreateSession opens a cipher session and returns its ID. Errors wrap
-// ErrTooMany, ErrUnsupported or ErrParams, or come from the engine;
-// [StatusOf] gives the status that says the same.
-func (d *Device) CreateSession(p CipherParams) (id uint64, err error) {
+// CreateSession opens a session and returns its ID. Errors wrap ErrTooMany,
+// ErrUnsupported or ErrParams, or come from the engine; [StatusOf] gives the
+// status that says the same.
+func (d *Device) CreateSession(p SessionParams) (id uint64, err error) {
 	if id, err = d.createSession(p); err != nil {
 		d.counters.Errors.Add(1)
 	}
@@ -172,32 +192,13 @@ func (d *Device) CreateSession(p CipherParams) (id uint64, err error) {
 }
 
 // createSession does not count errors.
-func (d *Device) createSession(p CipherParams) (id uint64, err error) {
-	algorithm, ok := d.algorithms[p.Algo]
-	if !ok {
-		return 0, ErrUnsupported
-	}
-	var direction engine.Direction
-	switch p.Direction {
-	case DirectionEncrypt:
-		direction = engine.Encrypt
-	case DirectionDecrypt:
-		direction = engine.Decrypt
-	default:
-		return 0, ErrParams
-	}
-	es, err := d.engine.NewSession(engine.Params{Algorithm: algorithm, Direction: direction, Key: p.Key})
+func (d *Device) createSession(p SessionParams) (id uint64, err error) {
+	s, err := p.open(d)
 	if err != nil {
 		return 0, err
 	}
-	s := &session{
-		direction: direction,
-		engine:    es,
-		ivSize:    uint8(algorithm.IVSize()),
-		partBlock: uint32(algorithm.BlockSize() - 1), // block sizes are powers of two
-	}
 	if err := d.sessions.add(s); err != nil {
-		es.Close()
+		s.close()
 		return 0, err
 	}
 	d.counters.Sessions.Add(1)

@@ -80,7 +80,7 @@ func (s *socket) must(err error) {
 
 // features are what the rings of the test need.
 func (s *socket) features() uint64 {
-	f := uint64(virtio.FeatureVersion1)
+	f := uint64(virtio.FeatureVersion1) | s.m.o.form.Features()
 	if s.m.o.ring.Indirect > 0 {
 		f |= virtio.FeatureIndirectDesc
 	}

@@ -25,18 +25,33 @@ const opcodeServiceShift = 8
 
 // Control opcodes, section 5.9.7.2.
 const (
-	opCipherCreate  = uint32(ServiceCipher)<<opcodeServiceShift | 0x02
-	opCipherDestroy = uint32(ServiceCipher)<<opcodeServiceShift | 0x03
-	opHashDestroy   = uint32(ServiceHash)<<opcodeServiceShift | 0x03
-	opMACDestroy    = uint32(ServiceMAC)<<opcodeServiceShift | 0x03
-	opAEADDestroy   = uint32(ServiceAEAD)<<opcodeServiceShift | 0x03
+	opCreate  = 0x02 // of all services but AKCIPHER
+	opDestroy = 0x03
+
+	opCipherCreate  = uint32(ServiceCipher)<<opcodeServiceShift | opCreate
+	opCipherDestroy = uint32(ServiceCipher)<<opcodeServiceShift | opDestroy
+	opHashCreate    = uint32(ServiceHash)<<opcodeServiceShift | opCreate
+	opHashDestroy   = uint32(ServiceHash)<<opcodeServiceShift | opDestroy
+	opMACCreate     = uint32(ServiceMAC)<<opcodeServiceShift | opCreate
+	opMACDestroy    = uint32(ServiceMAC)<<opcodeServiceShift | opDestroy
+	opAEADCreate    = uint32(ServiceAEAD)<<opcodeServiceShift | opCreate
+	opAEADDestroy   = uint32(ServiceAEAD)<<opcodeServiceShift | opDestroy
+	opAKCreate      = uint32(ServiceAKCipher)<<opcodeServiceShift | 0x04
 	opAKDestroy     = uint32(ServiceAKCipher)<<opcodeServiceShift | 0x05
 )
 
 // Data opcodes, section 5.9.7.4.
 const (
-	opCipherEncrypt = uint32(ServiceCipher) << opcodeServiceShift // | 0x00
+	opCipherEncrypt = uint32(ServiceCipher) << opcodeServiceShift
 	opCipherDecrypt = uint32(ServiceCipher)<<opcodeServiceShift | 0x01
+	opHash          = uint32(ServiceHash) << opcodeServiceShift
+	opMAC           = uint32(ServiceMAC) << opcodeServiceShift
+	opAEADEncrypt   = uint32(ServiceAEAD) << opcodeServiceShift
+	opAEADDecrypt   = uint32(ServiceAEAD)<<opcodeServiceShift | 0x01
+	opAKEncrypt     = uint32(ServiceAKCipher) << opcodeServiceShift
+	opAKDecrypt     = uint32(ServiceAKCipher)<<opcodeServiceShift | 0x01
+	opAKSign        = uint32(ServiceAKCipher)<<opcodeServiceShift | 0x02
+	opAKVerify      = uint32(ServiceAKCipher)<<opcodeServiceShift | 0x03
 )
 
 // Status is the outcome of a request, section 5.9.7.
@@ -62,15 +77,6 @@ func (s Status) String() string {
 	return "unknown"
 }
 
-// CipherAlgo is a cipher's number on the wire, section 5.9.7.2.1.1.
-type CipherAlgo uint32
-
-const (
-	CipherAESECB CipherAlgo = 2
-	CipherAESCBC CipherAlgo = 3
-	CipherAESCTR CipherAlgo = 4
-)
-
 // Direction values of sessions: VIRTIO_CRYPTO_OP_ENCRYPT and _DECRYPT.
 const (
 	DirectionEncrypt = 1
@@ -84,42 +90,95 @@ const (
 	SymOpChain  = 2
 )
 
-// A control request as drivers without VIRTIO_CRYPTO_F_REVISION_1 send it:
-// struct virtio_crypto_op_ctrl_req, section 5.9.7.2, whose union is padded to
-// a fixed size, followed by keys.
+// How a chain's parts follow each other: VIRTIO_CRYPTO_SYM_ALG_CHAIN_ORDER_*.
 const (
-	ctrlOpcode   = 0  // le32
-	ctrlAlgo     = 4  // le32
-	ctrlFlag     = 8  // le32
-	ctrlQueueID  = 12 // le32
-	ctrlUnion    = 16
-	ctrlSize     = ctrlUnion + 56
-	symOpType    = ctrlUnion + 48 // le32 op_type, behind the parameters
-	paraCipher   = ctrlUnion      // struct virtio_crypto_cipher_session_para
-	cipherAlgo   = paraCipher + 0 // le32
-	cipherKeyLen = paraCipher + 4 // le32
-	cipherOp     = paraCipher + 8 // le32
-	destroyID    = ctrlUnion      // le64 session_id
+	ChainHashThenCipher = 1
+	ChainCipherThenHash = 2
+)
+
+// What a chain's hash is: VIRTIO_CRYPTO_SYM_HASH_MODE_*.
+const (
+	HashModePlain  = 1
+	HashModeAuth   = 2 // a MAC
+	HashModeNested = 3
+)
+
+// Feature bits, section 5.9.3.
+const (
+	FeatureRevision1         = 1 << 0 // VIRTIO_CRYPTO_F_REVISION_1
+	FeatureCipherStateless   = 1 << 1 // VIRTIO_CRYPTO_F_CIPHER_STATELESS_MODE
+	FeatureHashStateless     = 1 << 2 // VIRTIO_CRYPTO_F_HASH_STATELESS_MODE
+	FeatureMACStateless      = 1 << 3 // VIRTIO_CRYPTO_F_MAC_STATELESS_MODE
+	FeatureAEADStateless     = 1 << 4 // VIRTIO_CRYPTO_F_AEAD_STATELESS_MODE
+	FeatureAKCipherStateless = 1 << 5 // VIRTIO_CRYPTO_F_AKCIPHER_STATELESS_MODE
+)
+
+// A control request, section 5.9.7.2: struct virtio_crypto_op_ctrl_req, then
+// keys. Offsets in the opcode's fixed part count from its beginning; they are
+// the same in both layouts, which differ in its size: see layout.
+const (
+	ctrlOpcode  = 0 // le32; le32 algo, flag and queue_id follow
+	ctrlHdrSize = 16
+	ctrlFLFSize = 56 // VIRTIO_CRYPTO_CTRLQ_OP_SPEC_HDR_LEGACY
+
+	// struct virtio_crypto_cipher_session_para, also in chains.
+	cipherAlgo    = 0 // le32
+	cipherKeyLen  = 4 // le32
+	cipherOp      = 8 // le32
+	cipherParSize = 16
+
+	// struct virtio_crypto_hash_session_para and _mac_session_para, also in
+	// chains.
+	hashAlgo      = 0 // le32
+	hashResultLen = 4 // le32
+	macKeyLen     = 8 // le32
+
+	// struct virtio_crypto_alg_chain_session_para.
+	chainOrder    = 0 // le32
+	chainHashMode = 4 // le32
+	chainCipher   = 8
+	chainHash     = chainCipher + cipherParSize
+
+	symOpType = 48 // le32, behind the parameters of a cipher or chain
+
+	// struct virtio_crypto_aead_session_para.
+	aeadAlgo   = 0  // le32
+	aeadKeyLen = 4  // le32
+	aeadTagLen = 8  // le32; le32 aad_len follows
+	aeadOp     = 16 // le32
+
+	// struct virtio_crypto_akcipher_session_para.
+	akAlgo    = 0  // le32
+	akKeyType = 4  // le32
+	akKeyLen  = 8  // le32
+	akPara    = 12 // of RSA: le32 padding_algo, le32 hash_algo; of ECDSA: le32 curve_id
+
+	destroyID = 0 // le64 session_id
 
 	// The answer to create: struct virtio_crypto_session_input.
 	inputSessionID = 0 // le64
 	inputStatus    = 8 // le32
 	inputSize      = 16
-
-	// The answer to destroy is one byte, struct virtio_crypto_inhdr.
 )
 
-// A data request in the same, fixed-size layout: struct
-// virtio_crypto_op_data_req, section 5.9.7.4.
+// A data request, section 5.9.7.4: struct virtio_crypto_op_data_req, whose
+// opcode's fixed part has 48 bytes for drivers without
+// VIRTIO_CRYPTO_F_REVISION_1, and otherwise as many as it needs: see layout.
 const (
-	dataOpcode    = 0  // le32
+	dataOpcode    = 0  // le32; le32 algo follows
 	dataSessionID = 8  // le64
-	dataUnion     = 24 // le32 algo, le32 flag and padding lie before it
-	dataSize      = dataUnion + 48
-	reqIVLen      = dataUnion + 0 // le32, struct virtio_crypto_cipher_para
-	reqSrcLen     = dataUnion + 4 // le32
-	reqDstLen     = dataUnion + 8 // le32
-	reqOpType     = dataUnion + 40
+	dataFlag      = 16 // le32; padding follows
+	dataHdrSize   = 24
+	dataFLFSize   = 48 // VIRTIO_CRYPTO_DATAQ_OP_SPEC_HDR_LEGACY
+	dataSize      = dataHdrSize + dataFLFSize
+
+	// Of a cipher request with a session.
+	reqIVLen  = dataHdrSize + 0 // le32, struct virtio_crypto_cipher_para
+	reqSrcLen = dataHdrSize + 4 // le32
+	reqDstLen = dataHdrSize + 8 // le32
+	reqOpType = dataHdrSize + 40
+
+	flagSessionMode = 1 // VIRTIO_CRYPTO_FLAG_SESSION_MODE
 
 	// The status is the last byte of the writable part: struct
 	// virtio_crypto_inhdr.

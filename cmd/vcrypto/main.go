@@ -17,6 +17,7 @@ import (
 	_ "vcrypto/engine/devcrypto"
 	_ "vcrypto/engine/gocrypto"
 	_ "vcrypto/engine/ipsecmb"
+	_ "vcrypto/engine/openssl"
 	"vcrypto/internal/vm"
 )
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"vcrypto/engine"
 	"vcrypto/internal/vmm"
@@ -45,6 +46,7 @@ type serveOptions struct {
 	msix         bool
 	cpus         []int
 	capabilities bool
+	dumpable     bool
 	cpuProfile   string
 	log          logFlags
 }
@@ -87,13 +89,20 @@ The guest's memory must be shared with this process: start QEMU with
 	f.StringVar(&o.transport, "transport", "vhost-user", "the protocol of the socket: vhost-user or vfio-user")
 	f.StringVar(&o.engineName, "engine", engine.Auto, "what does the cryptography (vcrypto engines lists them)")
 	f.StringVar(&o.engine.Device, "device", "", "the host's cryptodev node for engine devcrypto (default /dev/crypto)")
+	f.StringVar(&o.engine.OpenSSLConfig, "openssl-config", "", "engine openssl: read this configuration file")
+	f.StringVar(&o.engine.OpenSSLProvider, "openssl-provider", "", "engine openssl: load this provider")
+	f.StringVar(&o.engine.OpenSSLProperties, "openssl-properties", "", "engine openssl: fetch algorithms with these properties")
+	f.StringVar(&o.engine.OpenSSLEngine, "openssl-engine", "", "engine openssl: hand work to this ENGINE (qatengine for QAT)")
 	f.IntVar(&o.device.DataQueues, "queues", virtiocrypto.DefaultDataQueues, "data queues")
 	f.IntVar(&o.device.MaxSessions, "max-sessions", virtiocrypto.DefaultMaxSessions, "sessions that can be open at once")
 	f.IntVar(&o.device.MaxSize, "max-size", virtiocrypto.DefaultMaxSize, "largest request in bytes")
+	f.BoolVar(&o.device.Legacy, "legacy", false, "offer DES, Triple DES and MD5 too, which nothing new should use")
 	f.DurationVar(&o.spin, "spin", defaultSpin, "how long a queue looks for more work before it sleeps")
 	f.IntSliceVar(&o.cpus, "cpus", nil, "pin the queues' threads to these CPUs, in turn (default: the kernel decides)")
 	f.BoolVar(&o.msix, "msix", true, "vfio-user: an interrupt a queue; false for a VM from which the device is to be unplugged (QEMU aborts otherwise)")
 	f.BoolVar(&o.capabilities, "print-capabilities", false, "print what this back-end is, as QEMU's vhost-user conventions ask, and exit")
+	f.BoolVar(&o.dumpable, "dumpable", false, "let other programs of the same user read this one's memory, and core files be written")
+	f.MarkHidden("dumpable")
 	f.StringVar(&o.cpuProfile, "cpu-profile", "", "write a CPU profile to this file (for go tool pprof, and to make default.pgo)")
 	f.MarkHidden("cpu-profile")
 	o.log.add(cmd)
@@ -108,6 +117,12 @@ func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
 			return err
 		}
 		defer stop()
+	}
+	if !o.dumpable {
+		// Guests' keys are in here: no core files, no debuggers.
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+			return fmt.Errorf("keep keys out of core files: %w", err)
+		}
 	}
 	e, err := engine.Open(o.engineName, o.engine)
 	if err != nil {

@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package gocrypto is the engine that needs nothing: Go's own crypto library,
-// with the CPU's AES instructions where it has them. It does each request in
-// Submit, on the caller's thread.
+// with the CPU's instructions for AES and SHA where it has them.
+//
+// What is symmetric is done in Submit, on the caller's thread; public-key
+// operations, which take a thousand times as long, by a few goroutines. It has
+// what Go's library and golang.org/x/crypto have: AES in ECB, CBC, CTR and XTS
+// (whole blocks: no ciphertext stealing), SHA-1, SHA-2, SHA-3 and SHAKE, their
+// HMACs, AES-GCM (nonces of 12 bytes, tags of 12 to 16), ChaCha20-Poly1305,
+// DES, Triple DES and MD5 for old friends, ECDSA, and RSA with PKCS #1 v1.5 padding and keys of at least 1024 bits. No
+// CMAC, no CCM, and no RSA without padding: they are not in these libraries.
+//
+// Keys are zeroed when a session is closed, as far as the libraries let their
+// structs be reached; copies they make of private keys of RSA and ECDSA are
+// left to the garbage collector.
 package gocrypto
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"vcrypto/engine"
@@ -26,105 +36,105 @@ func init() {
 	})
 }
 
-// Engine is the engine. It has no state of its own.
-type Engine struct{}
+// Engine is the engine.
+type Engine struct {
+	// slots holds an item for each public-key operation at work.
+	slots chan struct{}
+}
 
 // New returns the engine.
-func New() *Engine { return &Engine{} }
+func New() *Engine { return &Engine{slots: make(chan struct{}, runtime.GOMAXPROCS(0))} }
 
 // Name returns "gocrypto".
 func (*Engine) Name() string { return name }
 
-// Algorithms lists AES in ECB, CBC and CTR.
+// makers are the algorithms, and how their sessions are made.
+var makers = map[engine.Algorithm]func(engine.Params) (engine.Session, error){
+	engine.AESXTS:           newCipher,
+	engine.SHAKE128:         newHash,
+	engine.SHAKE256:         newHash,
+	engine.AESGCM:           newAEAD,
+	engine.ChaCha20Poly1305: newAEAD,
+	engine.RSAPKCS1:         newRSA,
+}
+
+func init() {
+	for a := range modes {
+		makers[a] = newCipher
+	}
+	for a := range hashes {
+		makers[a] = newHash
+	}
+	for a := range hmacs {
+		makers[a] = newMAC
+	}
+	for a := range curves {
+		makers[a] = newECDSA
+	}
+}
+
+// limits are the algorithms of which some requests are refused: XTS with
+// ciphertext stealing, GCM with nonces that are not of 12 bytes.
+var limits = map[engine.Algorithm]bool{engine.AESXTS: true, engine.AESGCM: true}
+
+// limited is a part of sessions of such an algorithm: see
+// [engine.LimitedSession].
+type limited struct{ atClose func() }
+
+// AtClose has Close call f when it is done.
+func (l *limited) AtClose(f func()) { l.atClose = f }
+
+func (l *limited) closed() {
+	if l.atClose != nil {
+		l.atClose()
+	}
+}
+
+// Algorithms lists what the package's comment does.
 func (*Engine) Algorithms() []engine.Support {
 	var all []engine.Support
-	for _, a := range []engine.Algorithm{engine.AESECB, engine.AESCBC, engine.AESCTR} {
-		all = append(all, engine.Support{Algorithm: a, KeySizes: a.KeySizes()})
+	for _, a := range engine.Algorithms() {
+		if makers[a] != nil {
+			all = append(all, engine.Support{Algorithm: a, KeySizes: a.KeySizes(), Limits: limits[a]})
+		}
 	}
 	return all
 }
 
 // NewSession expands the key.
 func (e *Engine) NewSession(p engine.Params) (engine.Session, error) {
-	newMode, ok := modes[p.Algorithm]
-	if !ok {
-		return nil, &engine.Error{Engine: name, Op: "new session", Err: fmt.Errorf("%s: %w", p.Algorithm, engine.ErrNotSupported)}
-	}
-	if p.Direction != engine.Encrypt && p.Direction != engine.Decrypt {
-		return nil, &engine.Error{Engine: name, Op: "new session", Err: fmt.Errorf("%s: %w", p.Direction, engine.ErrNotSupported)}
-	}
-	if !slices.Contains(p.Algorithm.KeySizes(), len(p.Key)) {
-		return nil, &engine.Error{Engine: name, Op: "new session", Err: fmt.Errorf("%s with %d key bytes: %w", p.Algorithm, len(p.Key), engine.ErrKey)}
-	}
-	block, err := aes.NewCipher(p.Key)
+	s, err := newSession(p)
 	if err != nil {
-		return nil, &engine.Error{Engine: name, Op: "new session", Err: err}
+		return nil, &engine.Error{Engine: name, Op: "new session", Err: fmt.Errorf("%s: %w", p.Algorithm, err)}
 	}
-	return &session{
-		algorithm: p.Algorithm,
-		direction: p.Direction,
-		block:     block,
-		newMode:   newMode,
-	}, nil
+	return s, nil
+}
+
+func newSession(p engine.Params) (engine.Session, error) {
+	maker := makers[p.Algorithm]
+	if maker == nil {
+		return nil, engine.ErrNotSupported
+	}
+	switch p.Algorithm.Kind() {
+	case engine.Cipher, engine.AEAD:
+		if p.Direction != engine.Encrypt && p.Direction != engine.Decrypt {
+			return nil, fmt.Errorf("%s: %w", p.Direction, engine.ErrNotSupported)
+		}
+		if !slices.Contains(p.Algorithm.KeySizes(), len(p.Key)) {
+			return nil, fmt.Errorf("%d key bytes: %w", len(p.Key), engine.ErrKey)
+		}
+	case engine.Hash:
+		if len(p.Key) > 0 {
+			return nil, fmt.Errorf("a hash with a key: %w", engine.ErrKey)
+		}
+	}
+	return maker(p)
 }
 
 // NewWorker makes a worker.
-func (*Engine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {
-	return &worker{done: make([]*engine.Request, 0, c.Depth)}, nil
+func (e *Engine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {
+	return newWorker(e, c), nil
 }
 
 // Close does nothing.
 func (*Engine) Close() error { return nil }
-
-// worker keeps requests between Submit, where they are done, and Reap.
-type worker struct {
-	done []*engine.Request
-	next int // index into done of the first not yet reaped
-}
-
-func (w *worker) Submit(reqs []*engine.Request) int {
-	for _, r := range reqs {
-		r.Status = do(r)
-		w.done = append(w.done, r)
-	}
-	return len(reqs)
-}
-
-func (w *worker) Reap(done []*engine.Request, _ engine.ReapMode) int {
-	n := copy(done, w.done[w.next:])
-	w.next += n
-	if w.next == len(w.done) {
-		clear(w.done)
-		w.done, w.next = w.done[:0], 0
-	}
-	return n
-}
-
-func (w *worker) Held() int { return len(w.done) - w.next }
-
-func (w *worker) Close() error { return nil }
-
-// do checks a request and does it.
-func do(r *engine.Request) engine.Status {
-	s, ok := r.Session.(*session)
-	if !ok {
-		return engine.Failed
-	}
-	if len(r.Src) != len(r.Dst) || len(r.Src)%s.algorithm.BlockSize() != 0 ||
-		int(r.IVLen) != s.algorithm.IVSize() {
-		return engine.BadRequest
-	}
-	if len(r.Src) == 0 {
-		return engine.OK
-	}
-	m := s.take(r.IV[:r.IVLen])
-	m.crypt(r.Dst, r.Src)
-	s.put(m)
-	return engine.OK
-}
-
-var modes = map[engine.Algorithm]func(cipher.Block, engine.Direction) mode{
-	engine.AESECB: newECB,
-	engine.AESCBC: newCBC,
-	engine.AESCTR: newCTR,
-}

@@ -31,7 +31,7 @@
 // The library counts bytes of a lane in 16 bits, and blocks of a counter in 32.
 // Ciphers' requests beyond that are done in pieces. For others, a request ends
 // NotSupported, for another engine to do, if it is longer than 65,534 bytes
-// (HMAC, CMAC, CCM), or if CCM's additional data is longer than 46 bytes.
+// (SHA, HMAC, CMAC, CCM), or if CCM's additional data is longer than 46 bytes.
 // AES-192 has no CMAC and no CCM.
 //
 // # Memory

@@ -81,11 +81,11 @@ var algorithms = map[engine.Algorithm]algorithm{
 	engine.AESCBC: {keySizes: aesKeys, encrypt: kindCBCEncrypt, decrypt: kindCBCDecrypt},
 	engine.AESCTR: {keySizes: aesKeys, encrypt: kindCTR, decrypt: kindCTR},
 
-	engine.SHA1:   {encrypt: kindSHA, hash: hashSHA1},
-	engine.SHA224: {encrypt: kindSHA, hash: hashSHA224},
-	engine.SHA256: {encrypt: kindSHA, hash: hashSHA256},
-	engine.SHA384: {encrypt: kindSHA, hash: hashSHA384},
-	engine.SHA512: {encrypt: kindSHA, hash: hashSHA512},
+	engine.SHA1:   {encrypt: kindSHA, hash: hashSHA1, limits: true},
+	engine.SHA224: {encrypt: kindSHA, hash: hashSHA224, limits: true},
+	engine.SHA256: {encrypt: kindSHA, hash: hashSHA256, limits: true},
+	engine.SHA384: {encrypt: kindSHA, hash: hashSHA384, limits: true},
+	engine.SHA512: {encrypt: kindSHA, hash: hashSHA512, limits: true},
 
 	engine.HMACSHA1:   {encrypt: kindHMAC, hash: hashSHA1, limits: true},
 	engine.HMACSHA224: {encrypt: kindHMAC, hash: hashSHA224, limits: true},

@@ -22,6 +22,12 @@
 
 _Static_assert(BURST <= IMB_MAX_JOBS, "a burst fits the library's queue");
 
+_Static_assert(MAX_BLOCKS16 == 0xfff0, "a mask tells what fits");
+
+/* iv_len and status, of the bytes that they are in. */
+#define IV_AND_STATUS 0xff0000ff
+#define IV_16_AND_OK (VC_OK << 24 | IMB_AES_BLOCK_SIZE)
+
 /* What a Go session names after its end. Nothing shares its class. */
 struct vc_session vc_closed = {.kind = VC_KINDS, .class = UINT8_MAX};
 
@@ -45,6 +51,7 @@ struct vc_worker {
 	uint8_t ivs[BURST][IMB_AES_BLOCK_SIZE];
 	uint8_t tags[BURST][IMB_SHA512_DIGEST_SIZE_IN_BYTES];
 	struct gcm_context_data gcm;
+	aes_gcm_enc_dec_t gcm_one[2][3]; /* by direction and size of key */
 	IMB_JOB jobs[BURST] __attribute__((aligned(64)));
 };
 
@@ -326,16 +333,12 @@ static void run_gcm(struct vc_worker *w, const struct vc_session *s, struct vc_r
 	IMB_MGR *m = w->mgr;
 	uint32_t k = s->key_len / 8 - 2; /* 0, 1, 2 */
 	uint8_t *src = some(r->src.p), *dst = some(r->dst.p), *aad = some(r->aad.p);
-	uint8_t tag[IMB_MAX_TAG_LEN];
+	uint8_t computed[IMB_MAX_TAG_LEN];
+	uint8_t *tag = s->encrypt ? r->tag : computed;
 
 	if (r->iv_len == IMB_GCM_IV_DATA_LEN) {
-		aes_gcm_enc_dec_t one[2][3] = {
-			{m->gcm128_dec, m->gcm192_dec, m->gcm256_dec},
-			{m->gcm128_enc, m->gcm192_enc, m->gcm256_enc},
-		};
-
-		one[s->encrypt][k](&s->gcm, &w->gcm, dst, src, r->src.len, r->iv,
-				   aad, r->aad.len, tag, s->tag_len);
+		w->gcm_one[s->encrypt][k](&s->gcm, &w->gcm, dst, src, r->src.len, r->iv,
+					  aad, r->aad.len, tag, s->tag_len);
 	} else {
 		aes_gcm_init_var_iv_t init[3] = {
 			m->gcm128_init_var_iv, m->gcm192_init_var_iv, m->gcm256_init_var_iv,
@@ -354,7 +357,10 @@ static void run_gcm(struct vc_worker *w, const struct vc_session *s, struct vc_r
 			update[s->encrypt][k](&s->gcm, &w->gcm, dst, src, r->src.len);
 		final[s->encrypt][k](&s->gcm, &w->gcm, tag, s->tag_len);
 	}
-	finish(s, r, tag);
+	if (s->encrypt)
+		r->status = VC_OK;
+	else
+		finish(s, r, tag);
 }
 
 /* fill_job makes a job for the library's queue of jobs of all kinds. */
@@ -470,13 +476,6 @@ static void run_ecb(struct vc_worker *w, const struct vc_session *s, struct vc_r
 	}
 }
 
-/* run_long does one hash of any length. */
-static void run_long(struct vc_worker *w, const struct vc_session *s, struct vc_request *r)
-{
-	vc_hash(w->mgr, s->hash, r->src.p, (uint64_t)r->src.len, w->tags[0]);
-	finish(s, r, w->tags[0]);
-}
-
 /* run_burst does the requests w->ids[:n], all of the class of s. */
 static void run_burst(struct vc_worker *w, const struct vc_session *s, uintptr_t reqs, uint32_t n)
 {
@@ -489,14 +488,6 @@ static void run_burst(struct vc_worker *w, const struct vc_session *s, uintptr_t
 	case VC_HMAC:
 		run_hmacs(w, s, reqs, n);
 		break;
-	case VC_GCM:
-	case VC_ECB:
-		for (uint32_t i = 0; i < n; i++) {
-			struct vc_request *r = at(reqs, w->ids[i]);
-
-			(s->kind == VC_GCM ? run_gcm : run_ecb)(w, *r->session, r);
-		}
-		break;
 	default:
 		run_jobs(w, reqs, n);
 	}
@@ -504,33 +495,35 @@ static void run_burst(struct vc_worker *w, const struct vc_session *s, uintptr_t
 
 /*
  * fill_burst makes jobs of m requests of the class of first, a cipher's. If it
- * returns 0, one of them is of another class or ends without work. What tells
- * is gathered without branches, as it all but never does.
+ * returns 0, one of them is of another class or ends without work. This loop is
+ * what a short request costs beyond the library: it gathers what tells without
+ * branches, as it all but never does, and it does not write a status that is
+ * there from the last time.
  */
 static inline __attribute__((always_inline)) int
 fill_burst(IMB_JOB *j, struct vc_request **rs, uint32_t m, uintptr_t type,
 	   const struct vc_session *first, const enum vc_kind kind)
 {
-	const uint64_t mask = kind == VC_CTR ? 0 : IMB_AES_BLOCK_SIZE - 1;
-	uint64_t odd = 0;
+	/* Bits that no length has that fits. */
+	const uint64_t mask = kind == VC_CTR ? 0 : kind == VC_CBC_DEC ? 15 : ~(uint64_t)MAX_BLOCKS16;
+	struct vc_session **const usual = (*rs)->session;
+	uint64_t odd = 0, less = 0;
 
 	for (struct vc_request **end = rs + m; rs < end; rs++, j++) {
 		struct vc_request *r = *rs;
+		const struct vc_session *s = first;
 
 		if (__builtin_expect(r->type != type, 0))
 			return 0;
+		if (r->session != usual) {
+			s = *r->session;
+			odd |= (uint64_t)(s->class ^ first->class);
+		}
 
-		const struct vc_session *s = *r->session;
 		const uint64_t len = (uint64_t)r->src.len;
 
-		if (s != first)
-			odd |= (uint64_t)(s->class ^ first->class);
-		odd |= (len & mask) | (len ^ (uint64_t)r->dst.len) |
-		       (uint64_t)(r->iv_len ^ IMB_AES_BLOCK_SIZE);
-		if (kind == VC_CBC_ENC)
-			odd |= (len - 1 >= MAX_BLOCKS16);
-		else
-			odd |= (len == 0);
+		odd |= (len & mask) | (len ^ (uint64_t)r->dst.len);
+		less |= len - 1; /* negative for none */
 		if (kind == VC_CTR)
 			odd |= (uint64_t)counter_wraps(r);
 		if (kind == VC_CBC_DEC)
@@ -541,10 +534,12 @@ fill_burst(IMB_JOB *j, struct vc_request **rs, uint32_t m, uintptr_t type,
 		j->dst = r->dst.p;
 		j->msg_len_to_cipher_in_bytes = len;
 		j->iv = r->iv;
-		if (r->status != VC_OK) /* it mostly is, from the last time */
+		if (__builtin_expect((r->bytes & IV_AND_STATUS) != IV_16_AND_OK, 0)) {
+			odd |= (uint64_t)(r->iv_len ^ IMB_AES_BLOCK_SIZE);
 			r->status = VC_OK;
+		}
 	}
-	return odd == 0;
+	return odd == 0 && (int64_t)less >= 0;
 }
 
 typedef int fill_fn(IMB_JOB *, struct vc_request **, uint32_t, uintptr_t, const struct vc_session *);
@@ -636,8 +631,8 @@ uint32_t vc_worker_run(struct vc_worker *w, uintptr_t reqs, uint32_t n, int flus
 			w->order[ndone++] = i;
 			continue;
 		}
-		if (s->kind == VC_SHA && r->src.len > MAX_LEN16) {
-			run_long(w, s, r);
+		if (s->kind == VC_GCM || s->kind == VC_ECB) {
+			(s->kind == VC_GCM ? run_gcm : run_ecb)(w, s, r);
 			w->order[ndone++] = i;
 			continue;
 		}
@@ -704,6 +699,12 @@ struct vc_worker *vc_worker_open(uint32_t depth, uintptr_t type, int *err)
 		vc_worker_close(w);
 		return NULL;
 	}
+	w->gcm_one[0][0] = w->mgr->gcm128_dec;
+	w->gcm_one[0][1] = w->mgr->gcm192_dec;
+	w->gcm_one[0][2] = w->mgr->gcm256_dec;
+	w->gcm_one[1][0] = w->mgr->gcm128_enc;
+	w->gcm_one[1][1] = w->mgr->gcm192_enc;
+	w->gcm_one[1][2] = w->mgr->gcm256_enc;
 	/* What is the same for all jobs of a burst of ciphers. */
 	for (uint32_t i = 0; i < BURST; i++) {
 		w->jobs[i].key_len_in_bytes = 0;

@@ -19,21 +19,33 @@ struct vc_slice {
 };
 
 /*
- * engine.Request, as Go lays it out. layout_unsafe.go has the compiler check
- * each offset.
+ * engine.Request, as Go lays it out. c_unsafe.go has the compiler check each
+ * offset.
  */
 struct vc_request {
 	uintptr_t type;             /* which implementation of engine.Session */
 	struct vc_session **session; /* a Go session, whose first word is ours */
 	struct vc_slice src, dst;
 	uint8_t iv[16];
-	uint8_t iv_len;
-	uint8_t tag_len;
-	uint8_t op;
-	uint8_t status;
+	union {
+		struct {
+			uint8_t iv_len;
+			uint8_t tag_len;
+			uint8_t op;
+			uint8_t status;
+		};
+		uint32_t bytes; /* all of these, the first in the lowest bits */
+	};
 	uint8_t tag[16];
 	int64_t n;
 	struct vc_slice aad;
+};
+
+/* Go does not see into a union. */
+enum {
+	VC_OFFSET_IV_LEN = offsetof(struct vc_request, iv_len),
+	VC_OFFSET_TAG_LEN = offsetof(struct vc_request, tag_len),
+	VC_OFFSET_STATUS = offsetof(struct vc_request, status),
 };
 
 /* engine.Status */

@@ -168,14 +168,14 @@ func cRun(reqs []*engine.Request) int {
 	return int(n)
 }
 
-// runPK does requests of public-key sessions, at most pkBatch, on the calling
+// cRunPK does requests of public-key sessions, at most pkBatch, on the calling
 // thread.
-func (l cLib) runPK(reqs []*engine.Request, async bool) {
+func cRunPK(reqs []*engine.Request, async bool) {
 	a := C.int(0)
 	if async {
 		a = 1
 	}
-	C.vco_pk_run(l.c, C.uintptr_t(uintptr(unsafe.Pointer(unsafe.SliceData(reqs)))), C.uint32_t(len(reqs)), a)
+	C.vco_pk_run(C.uintptr_t(uintptr(unsafe.Pointer(unsafe.SliceData(reqs)))), C.uint32_t(len(reqs)), a)
 	runtime.KeepAlive(reqs)
 }
 

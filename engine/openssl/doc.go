@@ -42,10 +42,15 @@
 //
 // [engine.Options] has a configuration file, a provider, a property query and
 // an ENGINE. Providers are loaded into a library context of this engine alone.
-// A legacy ENGINE becomes the default of the whole process; OpenSSL 4.0 has
-// them no longer. With one or the other, public-key requests run as OpenSSL's
+// A legacy ENGINE becomes the default of the whole process, until that ends;
+// OpenSSL 4.0 has them no longer. With one or the other, public-key requests run as OpenSSL's
 // asynchronous jobs, up to 16 at once a thread: hardware gets them all before
 // the first one is done.
+//
+// Intel's qatengine has a software mode, with which this is tested. Debian's
+// version 2.0.0 takes it on CPUs that call themselves Intel's only, and has
+// faults: a session with an ECDSA private key of 1 fails, and so do RSA
+// signatures close to the modulus. OpenSSL alone has none of these.
 //
 // # Memory
 //

@@ -127,7 +127,7 @@ uint32_t vco_run(uintptr_t type, uintptr_t reqs, uint32_t n);
  * other, or, if async is set, as asynchronous jobs, so that an ENGINE or a
  * provider that hands them to hardware has all of them at once.
  */
-void vco_pk_run(struct vco_lib *l, uintptr_t reqs, uint32_t n, int async);
+void vco_pk_run(uintptr_t reqs, uint32_t n, int async);
 
 /* A thread that called vco_pk_run ends. */
 void vco_thread_end(struct vco_lib *l);

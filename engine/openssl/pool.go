@@ -86,7 +86,7 @@ func (p *pool) run() {
 		w.users++
 		p.mu.Unlock()
 
-		p.lib.runPK(batch, p.batch > 1)
+		cRunPK(batch, p.batch > 1)
 
 		p.mu.Lock()
 		w.finished = append(w.finished, batch...)

@@ -439,7 +439,7 @@ func TestEnginesLeak(t *testing.T) {
 		return len(tasks)
 	}
 	cycle := func() {
-		e, err := New(engine.Options{})
+		e, err := New(options())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -464,5 +464,31 @@ func TestEnginesLeak(t *testing.T) {
 	}
 	if after := runtime.NumGoroutine(); after > goroutines {
 		t.Errorf("200 engines left %d goroutines behind", after-goroutines)
+	}
+}
+
+// TestFlushDoesNotWait has nothing but long work in the worker.
+func TestFlushDoesNotWait(t *testing.T) {
+	e := open(t)
+	w := newWorker(t, e, 1, nil)
+	slow, _ := slowSession(t, e)
+	done := make([]*engine.Request, 1)
+	for _, mode := range []engine.ReapMode{engine.Poll, engine.Flush} {
+		early := false
+		for range 50 { // on a busy machine it may be done before the flush
+			if w.Submit([]*engine.Request{request(slow, engine.OpDecrypt, []byte{2}, nil, 512)}) != 1 {
+				t.Fatal("not taken")
+			}
+			if w.Reap(done, mode) == 0 {
+				early = true
+				w.Reap(done, engine.Wait)
+			}
+			if w.Held() != 0 {
+				t.Fatal("waited for nothing")
+			}
+		}
+		if !early {
+			t.Errorf("mode %d waits for the pool", mode)
+		}
 	}
 }

@@ -4,8 +4,8 @@
 
 #include "session.h"
 
+#include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #include <openssl/async.h>
 #include <openssl/bn.h>
@@ -16,7 +16,6 @@
 #include <openssl/objects.h>
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
-#include <openssl/rsaerr.h>
 
 /* What PKCS #1 v1.5 padding adds at least, bytes: RFC 8017 section 7.2.1 */
 #define PKCS1_OVERHEAD 11
@@ -27,7 +26,9 @@
 /* The longest input of a job: a signature, a ciphertext, a digest. */
 #define INPUT_MAX VCO_RSA_MAX
 
-#define NS_PAUSE 20000 /* between looks at jobs that all wait */
+/* How long to wait for jobs, milliseconds: some do not say what they wait for. */
+#define MS_WAIT 100
+#define MS_UNKNOWN 1
 
 /*
  * sane says that no part of an RSA key is one that takes the library longer
@@ -64,9 +65,12 @@ static int rsa_open(struct vco_session *s, const uint8_t *key, size_t key_len)
 	OSSL_DECODER_CTX *d = OSSL_DECODER_CTX_new_for_pkey(&s->pkey, "DER", "type-specific", "RSA",
 							    selection, s->lib->ctx,
 							    s->lib->properties);
-	int ok = d && OSSL_DECODER_from_data(d, &key, &key_len);
+	const int known = d && OSSL_DECODER_CTX_get_num_decoders(d) > 0;
+	const int ok = known && OSSL_DECODER_from_data(d, &key, &key_len);
 
 	OSSL_DECODER_CTX_free(d);
+	if (!known)
+		return VCO_NO_ALGORITHM;
 	if (!ok || key_len != 0 || !sane(s->pkey, s->private))
 		return VCO_BAD_KEY;
 
@@ -75,7 +79,14 @@ static int rsa_open(struct vco_session *s, const uint8_t *key, size_t key_len)
 	if (bits < VCO_RSA_MIN_BITS || bits > VCO_RSA_MAX_BITS)
 		return VCO_KEY_SIZE;
 	s->size = (uint32_t)(bits + 7) / 8;
-	return 0;
+	s->modulus = OPENSSL_malloc(s->size);
+
+	BIGNUM *n = NULL;
+	const int have = s->modulus && EVP_PKEY_get_bn_param(s->pkey, OSSL_PKEY_PARAM_RSA_N, &n) &&
+			 BN_bn2binpad(n, s->modulus, (int)s->size) > 0;
+
+	BN_free(n);
+	return have ? 0 : VCO_NO_MEMORY;
 }
 
 /* point makes the public point of a private scalar. */
@@ -244,14 +255,6 @@ static int check(const struct vco_session *s, const struct vco_request *r)
 	return op == VCO_VERIFY && src != size ? VCO_BAD_SIGNATURE : 0;
 }
 
-/* Does the library's last error say that a number is not below the modulus? */
-static int too_large(void)
-{
-	unsigned long e = ERR_peek_last_error();
-
-	return ERR_GET_LIB(e) == ERR_LIB_RSA && ERR_GET_REASON(e) == RSA_R_DATA_TOO_LARGE_FOR_MODULUS;
-}
-
 /*
  * run does a request. Input is copied before it is looked at: a guest may
  * change it meanwhile.
@@ -277,6 +280,15 @@ static int run(struct vco_session *s, struct vco_request *r)
 	} else {
 		memcpy(in, r->src.p, in_len);
 	}
+	/*
+	 * A number must be below the modulus. OpenSSL says so too, but not all
+	 * ENGINEs do, and what they take instead verifies signatures twice.
+	 */
+	if (s->modulus && (s->kind == VCO_RSA_RAW || r->op == VCO_DECRYPT || r->op == VCO_VERIFY) &&
+	    memcmp(in, s->modulus, s->size) >= 0) {
+		vco_put(s, op, c);
+		return r->op == VCO_VERIFY ? VCO_BAD_SIGNATURE : VCO_BAD_REQUEST;
+	}
 	switch (r->op) {
 	case VCO_ENCRYPT:
 		ok = EVP_PKEY_encrypt(c->pkey, out, &n, in, in_len);
@@ -296,7 +308,7 @@ static int run(struct vco_session *s, struct vco_request *r)
 		if (ok != 1)
 			status = VCO_BAD_SIGNATURE;
 	} else if (ok <= 0) {
-		status = too_large() ? VCO_BAD_REQUEST : VCO_FAILED;
+		status = VCO_FAILED;
 	} else if (n > (size_t)r->dst.len) {
 		status = VCO_BAD_REQUEST;
 	} else {
@@ -327,13 +339,43 @@ static int job(void *arg)
 	return 1;
 }
 
-void vco_pk_run(struct vco_lib *l, uintptr_t reqs, uint32_t n, int async)
+/*
+ * wait_for returns those of the open jobs that may go on: what they wait for
+ * has come, or they do not say what it is.
+ */
+static uint32_t wait_for(ASYNC_WAIT_CTX *const *wait, uint32_t open)
+{
+	struct pollfd fds[VCO_PK_BATCH];
+	uint32_t of[VCO_PK_BATCH], n = 0, ready = 0;
+
+	for (uint32_t i = 0; i < VCO_PK_BATCH; i++) {
+		OSSL_ASYNC_FD fd[2];
+		size_t count = 0;
+
+		if (!(open & (1u << i)))
+			continue;
+		if (ASYNC_WAIT_CTX_get_all_fds(wait[i], NULL, &count) && count == 1 &&
+		    ASYNC_WAIT_CTX_get_all_fds(wait[i], fd, &count)) {
+			fds[n].fd = fd[0];
+			fds[n].events = POLLIN;
+			of[n++] = 1u << i;
+		} else {
+			ready |= 1u << i;
+		}
+	}
+	if (poll(fds, n, ready ? MS_UNKNOWN : MS_WAIT) > 0)
+		for (uint32_t k = 0; k < n; k++)
+			if (fds[k].revents)
+				ready |= of[k];
+	return ready;
+}
+
+void vco_pk_run(uintptr_t reqs, uint32_t n, int async)
 {
 	ASYNC_WAIT_CTX *wait[VCO_PK_BATCH] = {NULL};
 	ASYNC_JOB *jobs[VCO_PK_BATCH] = {NULL};
 	uint32_t open = 0; /* a bit for each that is not done */
 
-	(void)l;
 	for (uint32_t i = 0; i < n; i++) {
 		struct vco_request *r = at(reqs, i);
 
@@ -342,14 +384,12 @@ void vco_pk_run(struct vco_lib *l, uintptr_t reqs, uint32_t n, int async)
 		else
 			r->status = (uint8_t)run(*r->session, r);
 	}
-	while (open) {
-		uint32_t before = open;
-
+	for (uint32_t go = open; open; go = wait_for(wait, open)) {
 		for (uint32_t i = 0; i < n; i++) {
 			struct vco_request *r = at(reqs, i);
 			int ret;
 
-			if (!(open & (1u << i)))
+			if (!(go & (1u << i)))
 				continue;
 			switch (ASYNC_start_job(&jobs[i], wait[i], &ret, job, &r, sizeof(r))) {
 			case ASYNC_PAUSE:
@@ -357,18 +397,14 @@ void vco_pk_run(struct vco_lib *l, uintptr_t reqs, uint32_t n, int async)
 			case ASYNC_FINISH:
 				open &= ~(1u << i);
 				break;
-			case ASYNC_NO_JOBS:
 			default:
-				/* It did not begin: one that did is resumed until it ends. */
+				/* It did not begin: what did goes on until it ends. */
 				r->status = (uint8_t)run(*r->session, r);
 				open &= ~(1u << i);
 			}
 		}
-		if (open == before) {
-			struct timespec t = {0, NS_PAUSE};
-
-			nanosleep(&t, NULL);
-		}
+		if (!open)
+			break;
 	}
 	for (uint32_t i = 0; i < n; i++)
 		ASYNC_WAIT_CTX_free(wait[i]);

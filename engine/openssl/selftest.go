@@ -93,23 +93,25 @@ func (e *Engine) ask(w engine.Worker, a answer, d engine.Direction, in, out, tag
 		return err
 	}
 	defer s.Close()
-	r := &engine.Request{
-		Session: s, Src: in, Dst: make([]byte, len(out)), AAD: unhex(a.aad),
-		Op: a.op, TagLen: uint8(len(tag)),
-	}
-	r.IVLen = uint8(copy(r.IV[:], unhex(a.iv)))
-	if d != engine.Encrypt {
-		copy(r.Tag[:], tag)
-	}
-	done := make([]*engine.Request, 1)
-	if w.Submit([]*engine.Request{r}) != 1 || w.Reap(done, engine.Wait) != 1 {
-		return errors.New("a request was not taken, or not given back")
-	}
-	if r.Status != want {
-		return fmt.Errorf("status %d instead of %d", r.Status, want)
-	}
-	if !bytes.Equal(r.Dst, out) || want == engine.OK && !bytes.Equal(r.Tag[:len(tag)], tag) {
-		return errors.New("wrong answer")
+	for range 2 { // the second time with what the first one left
+		r := &engine.Request{
+			Session: s, Src: in, Dst: make([]byte, len(out)), AAD: unhex(a.aad),
+			Op: a.op, TagLen: uint8(len(tag)),
+		}
+		r.IVLen = uint8(copy(r.IV[:], unhex(a.iv)))
+		if d != engine.Encrypt {
+			copy(r.Tag[:], tag)
+		}
+		done := make([]*engine.Request, 1)
+		if w.Submit([]*engine.Request{r}) != 1 || w.Reap(done, engine.Wait) != 1 {
+			return errors.New("a request was not taken, or not given back")
+		}
+		if r.Status != want {
+			return fmt.Errorf("status %d instead of %d", r.Status, want)
+		}
+		if !bytes.Equal(r.Dst, out) || want == engine.OK && !bytes.Equal(r.Tag[:len(tag)], tag) {
+			return errors.New("wrong answer")
+		}
 	}
 	return nil
 }

@@ -56,6 +56,7 @@ struct vco_session {
 	EVP_MD *md;
 	EVP_MAC_CTX *mac; /* keyed; others are copies */
 	EVP_PKEY *pkey;
+	uint8_t *modulus; /* of RSA, size bytes */
 	_Atomic(struct vco_ctx *) spare[OPS][SPARES];
 
 	uint8_t key[KEY_MAX]; /* to key new contexts */
@@ -72,6 +73,12 @@ void vco_ctx_free(struct vco_session *s, struct vco_ctx *c);
 /* vco_ctx_new makes one; the second does for public-key sessions. */
 struct vco_ctx *vco_ctx_new(struct vco_session *s, int op);
 int vco_pk_ctx_init(struct vco_session *s, int op, struct vco_ctx *c);
+
+/*
+ * The cipher of a name, NULL if there is none. An ENGINE's must be asked for by
+ * the cipher's number; impl is the ENGINE then, and the cipher is not freed.
+ */
+EVP_CIPHER *vco_cipher_fetch(struct vco_lib *l, const char *name, void **impl);
 
 /* vco_pk_open does vco_session_open's work for public-key sessions. */
 int vco_pk_open(struct vco_session *s, const char *name, const uint8_t *key, size_t key_len);

@@ -8,45 +8,56 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vcrypto/vhostuser"
 )
 
-// daemon is a vcrypto serve in a process of its own.
+// daemon is a vcrypto serve in a process of its own. It serves one connection,
+// and ends with it.
 type daemon struct {
 	cmd    *exec.Cmd
-	dir    string
-	socket string
+	conn   *net.UnixConn // ours
 	log    strings.Builder
 	logged chan struct{} // closed when log is complete
 }
 
-// servingMessage is what the daemon logs when its socket is there.
+// servingMessage is what the daemon logs when it is ready.
 const servingMessage = "msg=serving"
 
-// startDaemon starts `PROGRAM serve` and waits until it listens.
-func startDaemon(ctx context.Context, program string, args ...string) (*daemon, error) {
-	dir, err := os.MkdirTemp("", "vcrypto-bench-")
+// startDaemon starts `PROGRAM serve` on one end of a socket pair and waits
+// until it is ready.
+func startDaemon(ctx context.Context, program string, args ...string) (_ *daemon, err error) {
+	ours, theirs, err := vhostuser.SocketPair()
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{dir: dir, socket: filepath.Join(dir, "s"), logged: make(chan struct{})}
-	d.cmd = exec.Command(program, append([]string{"serve", "--socket-path", d.socket}, args...)...)
-	// It must not outlive us, whatever becomes of us.
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	defer theirs.Close()
+	file, err := theirs.File()
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	defer file.Close()
+	const inherited = 3 // the first of exec.Cmd.ExtraFiles
+	d := &daemon{conn: ours, logged: make(chan struct{})}
+	d.cmd = exec.Command(program, append([]string{"serve", "--dumpable", "--fd", strconv.Itoa(inherited)}, args...)...)
+	d.cmd.ExtraFiles = []*os.File{file}
 	stderr, err := d.cmd.StderrPipe()
 	if err == nil {
 		err = d.cmd.Start()
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("starting the daemon: %w", err), os.RemoveAll(dir))
+		ours.Close()
+		return nil, fmt.Errorf("starting the daemon: %w", err)
 	}
 	serving := make(chan struct{})
 	go d.readLog(stderr, serving)
@@ -58,10 +69,10 @@ func startDaemon(ctx context.Context, program string, args ...string) (*daemon, 
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
+	ours.Close()
 	d.cmd.Process.Kill()
 	<-d.logged
 	d.cmd.Wait()
-	os.RemoveAll(dir)
 	return nil, fmt.Errorf("starting the daemon: %w: %s", err, strings.TrimSpace(d.log.String()))
 }
 
@@ -76,15 +87,15 @@ func (d *daemon) readLog(r io.Reader, serving chan<- struct{}) {
 	}
 }
 
-// close ends the daemon.
+// close waits for the daemon to end, once the front-end has closed its
+// connection.
 func (d *daemon) close() error {
-	d.cmd.Process.Signal(syscall.SIGTERM)
+	d.conn.Close()
 	<-d.logged
-	err := d.cmd.Wait()
-	if err != nil {
-		err = fmt.Errorf("the daemon: %w: %s", err, strings.TrimSpace(d.log.String()))
+	if err := d.cmd.Wait(); err != nil {
+		return fmt.Errorf("the daemon: %w: %s", err, strings.TrimSpace(d.log.String()))
 	}
-	return errors.Join(err, os.RemoveAll(d.dir))
+	return nil
 }
 
 // cpuTime is the CPU time the daemon has used, all threads together.

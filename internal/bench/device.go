@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"vcrypto/engine"
@@ -48,8 +47,10 @@ type DeviceRate struct {
 
 	// Requests is requests a second of all queues together; Raw is what the
 	// raw engine does in one thread, in turns with the device; Ratio is the
-	// median of the rounds' ratios. RawIs says what raw is.
+	// median of the rounds' ratios. RawIs says what raw is. Burst and
+	// BurstRatio are the same for the raw loop in bursts, if there is one.
 	Requests, Raw, Ratio float64
+	Burst, BurstRatio    float64
 	RawIs                string
 
 	P50, P99, P999    time.Duration // from being sent to being seen answered
@@ -57,6 +58,10 @@ type DeviceRate struct {
 	CPU               time.Duration // of the daemon, a request
 	PrivateMemory     int64         // of the daemon, bytes
 	Errors            uint64
+
+	// PingPong is what an eventfd there and back takes between two processes,
+	// measured in turns with the device: the median. Only if Asleep.
+	PingPong time.Duration
 }
 
 // GBps converts requests a second to 10^9 bytes a second.
@@ -70,6 +75,9 @@ const (
 	// verified is how many of the first and of the last requests of each
 	// queue are compared with a second implementation.
 	verified = 1000
+
+	// pingPongs is how many round trips each turn has.
+	pingPongs = 100
 
 	deviceRounds = 31
 	deviceTime   = 10 * time.Millisecond
@@ -110,6 +118,7 @@ type deviceBench struct {
 	memory *vhostuser.SharedMemory
 	loads  []*load
 	raw    *rawRunner
+	pong   *pingPong // if Asleep
 }
 
 // open starts the daemon and makes everything ready.
@@ -133,9 +142,7 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 	if err != nil {
 		return err
 	}
-	if b.fe, err = vhostuser.Dial(b.daemon.socket); err != nil {
-		return err
-	}
+	b.fe = vhostuser.NewFrontEnd(b.daemon.conn)
 	b.fe.Timeout = deviceSilence
 	err = b.fe.Negotiate(virtio.FeatureVersion1|virtio.FeatureIndirectDesc|virtio.FeatureEventIdx,
 		vhostuser.ProtocolMQ|vhostuser.ProtocolReplyAck|vhostuser.ProtocolConfig)
@@ -182,7 +189,14 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 		}
 		b.loads = append(b.loads, l)
 	}
-	b.raw, err = newRawRunner(b.Engine, b.Case)
+	if b.raw, err = newRawRunner(b.Engine, b.Case); err != nil || !b.Asleep {
+		return err
+	}
+	cpu := -1
+	if len(b.CPUs) > 0 {
+		cpu = b.CPUs[0]
+	}
+	b.pong, err = startPingPong(program, cpu)
 	return err
 }
 
@@ -236,6 +250,9 @@ func (b *deviceBench) close() error {
 	if b.raw != nil {
 		errs = append(errs, b.raw.close())
 	}
+	if b.pong != nil {
+		errs = append(errs, b.pong.close())
+	}
 	if b.fe != nil {
 		errs = append(errs, b.fe.Close())
 	}
@@ -261,46 +278,37 @@ func (b *deviceBench) measure(ctx context.Context, r Rounds) (out DeviceRate, er
 	if err := b.each(func(l *load) error { return l.verify(verified) }); err != nil {
 		return out, err
 	}
-	for range 2 { // warm up
-		if _, err := b.round(r.Time); err != nil {
-			return out, err
-		}
-	}
-	rawN, err := batches(b.raw.run, r.Time/4)
-	if err != nil {
-		return out, err
-	}
 	for _, l := range b.loads {
 		l.reset()
 	}
-	var rates, rawRates, ratios []float64
 	var cpu time.Duration
-	for range r.Count {
-		if err := ctx.Err(); err != nil {
-			return out, context.Cause(ctx)
-		}
+	var pong histogram
+	device := func(n int) (took time.Duration, err error) {
 		before, err := b.daemon.cpuTime()
 		if err != nil {
-			return out, err
+			return 0, err
 		}
-		rate, err := b.round(r.Time)
-		if err != nil {
-			return out, err
+		if took, err = b.round(n); err != nil {
+			return 0, err
 		}
 		after, err := b.daemon.cpuTime()
-		if err != nil {
-			return out, err
-		}
 		cpu += after - before
-		took, err := b.raw.run(rawN)
-		if err != nil {
-			return out, err
+		if err == nil && b.pong != nil {
+			err = b.pong.measure(&pong, pingPongs)
 		}
-		rawRate := float64(rawN*b.Depth) / took.Seconds()
-		rates, rawRates, ratios = append(rates, rate), append(rawRates, rawRate), append(ratios, rate/rawRate)
+		return took, err
 	}
-	out.Requests, out.Raw, out.Ratio = median(rates), median(rawRates), median(ratios)
+	t, err := takeTurns(ctx, r, b.Depth, append([]func(int) (time.Duration, error){device}, b.raw.runs...)...)
+	if err != nil {
+		return out, err
+	}
+	queues := float64(b.Queues) // each does as many batches
+	out.Requests, out.Raw, out.Ratio = queues*t.rate(0), t.rate(1), queues*t.ratio(0, 1)
+	if len(t) > 2 {
+		out.Burst, out.BurstRatio = t.rate(2), queues*t.ratio(0, 2)
+	}
 	b.summarize(&out, cpu)
+	out.PingPong = pong.quantile(0.5)
 	if out.PrivateMemory, err = b.daemon.privateMemory(); err != nil {
 		return out, err
 	}
@@ -327,22 +335,15 @@ func (b *deviceBench) summarize(out *DeviceRate, cpu time.Duration) {
 	out.CPU = cpu / time.Duration(done)
 }
 
-// round runs all queues for a time and returns requests a second.
-func (b *deviceBench) round(d time.Duration) (float64, error) {
-	var stop atomic.Bool
-	timer := time.AfterFunc(d, func() { stop.Store(true) })
-	defer timer.Stop()
-	var before, after uint64
-	for _, l := range b.loads {
-		before += l.done
-	}
+// round has every queue do n batches.
+func (b *deviceBench) round(n int) (time.Duration, error) {
 	start := time.Now()
-	err := b.each(func(l *load) error { return l.run(stop.Load) })
-	took := time.Since(start)
-	for _, l := range b.loads {
-		after += l.done
-	}
-	return float64(after-before) / took.Seconds(), err
+	err := b.each(func(l *load) error {
+		goal := l.done + uint64(n*b.Depth)
+		// What is in flight is answered after the goal was reached.
+		return l.run(func() bool { return l.done+uint64(b.Depth) >= goal })
+	})
+	return time.Since(start), err
 }
 
 // each calls f for every queue, at the same time.
@@ -363,9 +364,12 @@ func (b *deviceBench) each(f func(*load) error) error {
 // else the engine through its Go interface.
 type rawRunner struct {
 	name  string
-	run   func(batches int) (time.Duration, error)
+	runs  []func(batches int) (time.Duration, error) // raw, and burst if there is one
 	close func() error
 }
+
+// RawC is the name of the raw loop in C.
+const RawC = "C loop over libipsec-mb"
 
 // rawEngines are the engines whose library the C loop calls.
 var rawEngines = []string{"ipsecmb"}
@@ -379,12 +383,14 @@ func newRawRunner(name string, c Case) (*rawRunner, error) {
 	if err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
-	r := &rawRunner{name: "engine " + e.Name() + " through Go", run: b.run, close: func() error {
+	r := &rawRunner{name: "engine " + e.Name() + " through Go", close: func() error {
 		b.close()
 		return e.Close()
 	}}
+	r.runs = append(r.runs, b.run)
 	if rawmb.Available && b.raw != nil && (slices.Contains(rawEngines, name) || name == engine.Auto) {
-		r.name, r.run = "C loop over libipsec-mb", b.raw.Run
+		r.name = RawC
+		r.runs = append(r.runs[:0], b.raw.Run, b.burst.Run)
 	}
 	return r, nil
 }

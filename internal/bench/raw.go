@@ -42,9 +42,11 @@ type Rate struct {
 	Case
 
 	// Requests is requests a second through the engine, in the median round.
-	// Raw is the same for the raw baseline, 0 if there is none for the case;
-	// NoRaw says why. Ratio is the median of the rounds' ratios.
+	// Raw is the same for the plain raw loop and Burst for the one in bursts
+	// (see package rawmb), 0 if there is none for the case; NoRaw says why.
+	// Ratio and BurstRatio are the medians of the rounds' ratios to them.
 	Requests, Raw, Ratio float64
+	Burst, BurstRatio    float64
 	NoRaw                error
 }
 
@@ -86,6 +88,7 @@ type engineBench struct {
 	batch    []*engine.Request
 	done     []*engine.Request
 	raw      *rawmb.Loop
+	burst    *rawmb.Loop
 	noRaw    error
 }
 
@@ -150,16 +153,23 @@ func newEngineBench(e engine.Engine, c Case) (_ *engineBench, err error) {
 		r.IV[0] = byte(i)
 		b.batch = append(b.batch, r)
 	}
-	b.raw, b.noRaw = rawmb.New(rawmb.Config{
+	config := rawmb.Config{
 		Algorithm: c.Algorithm, Direction: c.Direction, Depth: c.Depth, Size: c.Size,
 		Src: src, Dst: dst, Keys: keys, TagSize: tag,
-	})
-	return b, nil
+	}
+	if b.raw, b.noRaw = rawmb.New(config); b.noRaw != nil {
+		return b, nil
+	}
+	config.Burst = true
+	b.burst, err = rawmb.New(config)
+	return b, err
 }
 
 func (b *engineBench) close() {
-	if b.raw != nil {
-		b.raw.Close()
+	for _, l := range []*rawmb.Loop{b.raw, b.burst} {
+		if l != nil {
+			l.Close()
+		}
 	}
 	if b.worker != nil {
 		b.worker.Close()
@@ -175,46 +185,60 @@ func (b *engineBench) close() {
 // measure takes turns.
 func (b *engineBench) measure(ctx context.Context, r Rounds) (Rate, error) {
 	out := Rate{Case: b.Case, NoRaw: b.noRaw}
-	ours := func(n int) (time.Duration, error) { return b.run(n) }
-	raws := func(n int) (time.Duration, error) { return b.raw.Run(n) }
-
-	n, err := batches(ours, r.Time)
+	runs := []func(int) (time.Duration, error){b.run}
+	if b.raw != nil {
+		runs = append(runs, b.raw.Run, b.burst.Run)
+	}
+	t, err := takeTurns(ctx, r, b.Depth, runs...)
 	if err != nil {
 		return out, err
 	}
-	rawN := 0
+	out.Requests = t.rate(0)
 	if b.raw != nil {
-		if rawN, err = batches(raws, r.Time); err != nil {
-			return out, err
-		}
-	}
-	var rates, rawRates, ratios []float64
-	for range r.Count {
-		if err := ctx.Err(); err != nil {
-			return out, err
-		}
-		took, err := ours(n)
-		if err != nil {
-			return out, err
-		}
-		rate := float64(n*b.Depth) / took.Seconds()
-		rates = append(rates, rate)
-		if b.raw == nil {
-			continue
-		}
-		took, err = raws(rawN)
-		if err != nil {
-			return out, err
-		}
-		rawRate := float64(rawN*b.Depth) / took.Seconds()
-		rawRates = append(rawRates, rawRate)
-		ratios = append(ratios, rate/rawRate)
-	}
-	out.Requests = median(rates)
-	if b.raw != nil {
-		out.Raw, out.Ratio = median(rawRates), median(ratios)
+		out.Raw, out.Ratio = t.rate(1), t.ratio(0, 1)
+		out.Burst, out.BurstRatio = t.rate(2), t.ratio(0, 2)
 	}
 	return out, nil
+}
+
+// turns are the rates of several runs, by run and by round.
+type turns [][]float64
+
+// takeTurns measures each of several runs of batches once a round.
+func takeTurns(ctx context.Context, r Rounds, depth int, runs ...func(int) (time.Duration, error)) (turns, error) {
+	t := make(turns, len(runs))
+	n := make([]int, len(runs))
+	for i, run := range runs {
+		var err error
+		if n[i], err = batches(run, r.Time); err != nil {
+			return nil, err
+		}
+	}
+	for range r.Count {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		for i, run := range runs {
+			took, err := run(n[i])
+			if err != nil {
+				return nil, err
+			}
+			t[i] = append(t[i], float64(n[i]*depth)/took.Seconds())
+		}
+	}
+	return t, nil
+}
+
+// rate is a run's median rate.
+func (t turns) rate(i int) float64 { return median(slices.Clone(t[i])) }
+
+// ratio is the median of the ratios of two runs in the same round.
+func (t turns) ratio(i, j int) float64 {
+	var all []float64
+	for round, rate := range t[i] {
+		all = append(all, rate/t[j][round])
+	}
+	return median(all)
 }
 
 // batches finds how many batches run takes about so long for. It also warms up.

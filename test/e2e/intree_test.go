@@ -22,7 +22,10 @@ import (
 	"vcrypto/virtiocrypto/vhostcrypto"
 )
 
-const inTreeCBC = "virtio_crypto_aes_cbc"
+const (
+	inTreeCBC = "virtio_crypto_aes_cbc"
+	inTreeRSA = "virtio-crypto-rsa"
+)
 
 // TestInTreeDriver: the kernel's own driver works on the device, and its
 // self-test passes.
@@ -34,10 +37,18 @@ func TestInTreeDriver(t *testing.T) {
 			Modules: []string{"virtio_crypto"},
 			Devices: attach(t, w, d.socket),
 		})
-		got := procCrypto(t, run(t, v, "cat", "/proc/crypto"), inTreeCBC)
+		all := run(t, v, "cat", "/proc/crypto")
+		got := procCrypto(t, all, inTreeCBC)
 		for key, want := range map[string]string{"name": "cbc(aes)", "module": "virtio_crypto", "selftest": "passed"} {
 			if got[key] != want {
 				t.Errorf("%s: %s is %q, want %q", inTreeCBC, key, got[key], want)
+			}
+		}
+		// RSA is there if the device has it, which takes OpenSSL, and QEMU
+		// leaves the configuration space to it.
+		if strings.Contains(all, inTreeRSA) {
+			if got := procCrypto(t, all, inTreeRSA); got["selftest"] != "passed" {
+				t.Errorf("%s: selftest is %q, want passed", inTreeRSA, got["selftest"])
 			}
 		}
 		if bad := regexp.MustCompile(`(?m)^.*alg: .*fail.*$`).FindString(v.Log()); bad != "" {

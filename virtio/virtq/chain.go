@@ -165,17 +165,26 @@ func (c *Cursor) Write(p []byte) int {
 
 // Bytes returns the next n bytes in place and moves on, if they lie in one
 // segment; otherwise it returns nil and stays.
-func (c *Cursor) Bytes(n int) []byte {
+func (c *Cursor) Bytes(n int) (b []byte) {
+	b, *c = c.Take(n)
+	return b
+}
+
+// Take is Bytes for those who count nanoseconds: it returns the moved cursor,
+// so that both can stay in registers.
+func (c Cursor) Take(n int) ([]byte, Cursor) {
 	if c.at >= c.end {
-		return nil
+		return nil, c
 	}
 	s := &c.chain.segs[c.at]
 	if uint64(n) > uint64(s.n-c.off) {
-		return nil
+		return nil, c
 	}
 	b := c.chain.bytes(s.region, s.off+uint64(c.off), uint32(n))
-	c.advance(uint32(n))
-	return b
+	if c.off += uint32(n); c.off == s.n {
+		c.at, c.off = c.at+1, 0
+	}
+	return b, c
 }
 
 // Skip moves on by n bytes and reports whether there were so many.

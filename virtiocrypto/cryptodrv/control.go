@@ -13,6 +13,9 @@ import (
 // Control makes and destroys sessions on a control queue. It belongs to one
 // goroutine at a time.
 type Control struct {
+	// Form is the form of its requests.
+	Form Form
+
 	q *Queue
 
 	// Guest memory for a request and its answer, used again and again.
@@ -20,8 +23,8 @@ type Control struct {
 }
 
 const (
-	maxControlRequest = ControlSize + 4096 // bytes; room for keys that are too long
-	maxControlAnswer  = 64                 // bytes
+	maxControlRequest = ControlSize + 16384 // bytes; room for keys that are too long
+	maxControlAnswer  = 64                  // bytes
 )
 
 // NewControl takes guest memory for one request at a time.
@@ -35,7 +38,7 @@ func NewControl(q *Queue) (*Control, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control answer: %w", err)
 	}
-	return &Control{q, request, answer}, nil
+	return &Control{q: q, request: request, answer: answer}, nil
 }
 
 // Exchange sends any control request, with room for so many bytes of answer,
@@ -66,10 +69,10 @@ func (c *Control) Exchange(request []byte, room int) (answer []byte, err error) 
 	return slices.Clone(c.q.Mem.Bytes(c.answer)[:written]), nil
 }
 
-// Create makes a cipher session. The error is a *StatusError where the device
+// Create makes a session. The error is a *StatusError where the device
 // refused.
-func (c *Control) Create(p virtiocrypto.CipherParams) (id uint64, err error) {
-	request := CreateRequest(p)
+func (c *Control) Create(p virtiocrypto.SessionParams) (id uint64, err error) {
+	request := c.Form.Control(p)
 	defer clear(request)
 	answer, err := c.Exchange(request, InputSize)
 	if err != nil {
@@ -88,7 +91,7 @@ func (c *Control) Create(p virtiocrypto.CipherParams) (id uint64, err error) {
 // Destroy destroys a session. The error is a *StatusError where the device
 // refused.
 func (c *Control) Destroy(id uint64) error {
-	answer, err := c.Exchange(DestroyRequest(id), DestroyAnswerSize)
+	answer, err := c.Exchange(c.Form.Destroy(OpCipherDestroy, id), DestroyAnswerSize)
 	if err != nil {
 		return fmt.Errorf("destroy session %#x: %w", id, err)
 	}

@@ -44,6 +44,12 @@ var messages = [...]struct {
 const (
 	messageKey     = 56 // offset of the cipher's key in all layouts
 	messageKeyRoom = 64 // bytes
+
+	messageAuthKeyRoom = 512
+
+	messageAKPara    = 32 // padding and hash of RSA, in the newest layout
+	messageAKKey     = 40
+	messageAKKeyRoom = 1024
 )
 
 // String returns the layout's name.
@@ -57,22 +63,40 @@ func (m Messages) String() string {
 // AllMessages returns the layouts.
 func AllMessages() []Messages { return []Messages{MessagesOld, MessagesMid, MessagesNew} }
 
-// Create returns the payload of MessageCreate for a cipher session. The
-// message has room for a key of 64 bytes; of a longer one it only tells the
-// length.
-func (m Messages) Create(p virtiocrypto.CipherParams) []byte {
+// Create returns the payload of MessageCreate for a cipher session, a chain,
+// or, in the newest layout, a session of RSA. The message has room for a cipher
+// key of 64 bytes, a MAC key of 512 and an RSA key of 1024; of a longer one it
+// only tells the length.
+func (m Messages) Create(p virtiocrypto.SessionParams) []byte {
 	l := messages[m]
 	b := make([]byte, l.size)
 	if l.opCode >= 0 {
 		le.PutUint32(b[l.opCode:], OpCipherCreate)
 	}
-	le.PutUint32(b[l.params:], uint32(p.Algo))
-	le.PutUint32(b[l.params+4:], uint32(len(p.Key)))
-	// Hash number, result length, authentication key length and AAD length
-	// follow, all 0 for a cipher; then the four bytes.
-	b[l.params+24] = virtiocrypto.SymOpCipher
-	b[l.params+25] = byte(p.Direction)
-	copy(b[messageKey:messageKey+messageKeyRoom], p.Key)
+	put := func(at int, values ...uint32) { copy(b[at:], words(nil, values...)) }
+	switch p := p.(type) {
+	case virtiocrypto.CipherParams:
+		// Hash number, result length, authentication key length and AAD
+		// length follow, all 0 for a cipher; then the four bytes.
+		put(l.params, uint32(p.Algo), uint32(len(p.Key)))
+		b[l.params+24] = virtiocrypto.SymOpCipher
+		b[l.params+25] = byte(p.Direction)
+		copy(b[messageKey:messageKey+messageKeyRoom], p.Key)
+	case virtiocrypto.ChainParams:
+		hash, result := uint32(p.Hash.Algo), p.Hash.Result
+		if p.HashMode == virtiocrypto.HashModeAuth {
+			hash, result = uint32(p.MAC.Algo), p.MAC.Result
+		}
+		put(l.params, uint32(p.Cipher.Algo), uint32(len(p.Cipher.Key)), hash, result, uint32(len(p.MAC.Key)))
+		copy(b[l.params+24:], []byte{virtiocrypto.SymOpChain, byte(p.Cipher.Direction), byte(p.HashMode), byte(p.Order)})
+		copy(b[messageKey:messageKey+messageKeyRoom], p.Cipher.Key)
+		copy(b[messageKey+messageKeyRoom:][:messageAuthKeyRoom], p.MAC.Key)
+	case virtiocrypto.AKCipherParams:
+		put(l.opCode, OpAKCreate)
+		put(l.params, uint32(p.Algo), p.KeyType, uint32(len(p.Key)))
+		put(messageAKPara, p.Padding, p.Hash)
+		copy(b[messageAKKey:messageAKKey+messageAKKeyRoom], p.Key)
+	}
 	return b
 }
 

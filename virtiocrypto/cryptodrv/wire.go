@@ -18,12 +18,23 @@ var le = binary.LittleEndian
 const (
 	OpCipherEncrypt uint32 = 0x000 // data
 	OpCipherDecrypt uint32 = 0x001
+	OpHash          uint32 = 0x100
+	OpMAC           uint32 = 0x200
+	OpAEADEncrypt   uint32 = 0x300
+	OpAEADDecrypt   uint32 = 0x301
+	OpAKEncrypt     uint32 = 0x400
+	OpAKDecrypt     uint32 = 0x401
+	OpAKSign        uint32 = 0x402
+	OpAKVerify      uint32 = 0x403
 
 	OpCipherCreate  uint32 = 0x002 // control
 	OpCipherDestroy uint32 = 0x003
 	OpHashCreate    uint32 = 0x102
+	OpHashDestroy   uint32 = 0x103
 	OpMACCreate     uint32 = 0x202
 	OpAEADCreate    uint32 = 0x302
+	OpAKCreate      uint32 = 0x404
+	OpAKDestroy     uint32 = 0x405
 )
 
 // Sizes in bytes, of the layout that drivers use which did not negotiate
@@ -44,28 +55,12 @@ const (
 )
 
 // CreateRequest returns the readable part of a control request that creates a
-// cipher session: the fixed part and the key.
-func CreateRequest(p virtiocrypto.CipherParams) []byte {
-	b := make([]byte, ControlSize, ControlSize+len(p.Key))
-	le.PutUint32(b[0:], OpCipherCreate)
-	le.PutUint32(b[4:], uint32(p.Algo))
-	// Section 5.9.7.2.1.1: algo, keylen, op and padding; op_type is the
-	// union's seventh le64.
-	le.PutUint32(b[16:], uint32(p.Algo))
-	le.PutUint32(b[20:], uint32(len(p.Key)))
-	le.PutUint32(b[24:], p.Direction)
-	le.PutUint32(b[64:], virtiocrypto.SymOpCipher)
-	return append(b, p.Key...)
-}
+// session, in the form without revision 1.
+func CreateRequest(p virtiocrypto.SessionParams) []byte { return Form{}.Control(p) }
 
 // DestroyRequest returns the readable part of a control request that destroys
-// a cipher session.
-func DestroyRequest(id uint64) []byte {
-	b := make([]byte, ControlSize)
-	le.PutUint32(b[0:], OpCipherDestroy)
-	le.PutUint64(b[16:], id)
-	return b
-}
+// a cipher session, in the form without revision 1.
+func DestroyRequest(id uint64) []byte { return Form{}.Destroy(OpCipherDestroy, id) }
 
 // Input takes apart the answer to a create request, InputSize bytes.
 func Input(b []byte) (id uint64, status virtiocrypto.Status) {

@@ -131,7 +131,7 @@ func (f *frontEnd) hangUp() {
 }
 
 // session asks for a session.
-func (f *frontEnd) session(p virtiocrypto.CipherParams) int64 {
+func (f *frontEnd) session(p virtiocrypto.SessionParams) int64 {
 	f.t.Helper()
 	reply, err := f.Call(cryptodrv.MessageCreate, f.layout.Create(p))
 	if err != nil {

@@ -62,7 +62,19 @@ const (
 	authKeyOffset = keyOffset + keySize
 	authKeySize   = 512
 
-	opCipherCreate = 0x02 // virtio 1.3 section 5.9.7.2
+	// Opcodes, virtio 1.3 section 5.9.7.2.
+	opCipherCreate = 0x002
+	opAKCreate     = 0x404
+
+	// A public-key session in the newest layout, from layout.params on: u32
+	// each, then a pointer, then the parameters of RSA, then the key.
+	akAlgo    = 0
+	akKeyType = 4
+	akKeyLen  = 8
+	akPadding = 24
+	akHash    = 28
+	akKey     = 32
+	akKeySize = 1024
 
 	// lastAlgo is the largest cipher number of virtio 1.3 section 5.9.4.
 	lastAlgo = 14
@@ -90,27 +102,74 @@ func detect(payload []byte) (*layout, error) {
 	return &mid, nil
 }
 
-// parse returns the session that a create message asks for. The key is a part
-// of payload.
-func (l *layout) parse(payload []byte) (virtiocrypto.CipherParams, error) {
-	var p virtiocrypto.CipherParams
-	if l.opCode >= 0 && le.Uint32(payload[l.opCode:]) != opCipherCreate {
-		return p, fmt.Errorf("op_code %#x: %w", le.Uint32(payload[l.opCode:]), virtiocrypto.ErrUnsupported)
+// parse returns the session that a create message asks for. Its keys are
+// parts of payload.
+func (l *layout) parse(payload []byte) (virtiocrypto.SessionParams, error) {
+	if l.opCode >= 0 {
+		switch op := le.Uint32(payload[l.opCode:]); {
+		case op == opAKCreate && l == &new_:
+			return parseAK(payload[l.params:])
+		case op != opCipherCreate:
+			return nil, fmt.Errorf("op_code %#x: %w", op, virtiocrypto.ErrUnsupported)
+		}
+	}
+	par := func(off int) uint32 { return le.Uint32(payload[l.params+off:]) }
+	n := par(parKeyLen)
+	if n > keySize {
+		return nil, fmt.Errorf("%w: a key of %d bytes, there is room for %d", ErrMessage, n, keySize)
+	}
+	cipher := virtiocrypto.CipherParams{
+		Algo:      virtiocrypto.CipherAlgo(par(parCipher)),
+		Direction: uint32(payload[l.opType+opDirection]),
+		Key:       payload[keyOffset:][:n],
 	}
 	switch t := payload[l.opType+opType]; t {
 	case virtiocrypto.SymOpNone, virtiocrypto.SymOpCipher:
 		// DPDK takes "none" for a cipher session too.
+		return cipher, nil
+	case virtiocrypto.SymOpChain:
 	default:
-		return p, fmt.Errorf("op_type %d: %w", t, virtiocrypto.ErrUnsupported)
+		return nil, fmt.Errorf("op_type %d: %w", t, virtiocrypto.ErrUnsupported)
 	}
-	n := le.Uint32(payload[l.params+parKeyLen:])
-	if n > keySize {
-		return p, fmt.Errorf("%w: a key of %d bytes, there is room for %d", ErrMessage, n, keySize)
+	p := virtiocrypto.ChainParams{
+		Order:    uint32(payload[l.opType+opOrder]),
+		HashMode: uint32(payload[l.opType+opHashMode]),
+		Cipher:   cipher,
 	}
-	p.Algo = virtiocrypto.CipherAlgo(le.Uint32(payload[l.params+parCipher:]))
-	p.Direction = uint32(payload[l.opType+opDirection])
-	p.Key = payload[keyOffset:][:n]
+	if p.HashMode != virtiocrypto.HashModeAuth {
+		p.Hash = virtiocrypto.HashParams{Algo: virtiocrypto.HashAlgo(par(parHash)), Result: par(parResultLen)}
+		return p, nil
+	}
+	n = par(parAuthLen)
+	if n > authKeySize {
+		return nil, fmt.Errorf("%w: a MAC's key of %d bytes, there is room for %d", ErrMessage, n, authKeySize)
+	}
+	p.MAC = virtiocrypto.MACParams{
+		Algo:   virtiocrypto.MACAlgo(par(parHash)),
+		Result: par(parResultLen),
+		Key:    payload[authKeyOffset:][:n],
+	}
 	return p, nil
+}
+
+// parseAK returns the public-key session whose parameters are in par. Only RSA
+// has a form in these messages.
+func parseAK(par []byte) (virtiocrypto.SessionParams, error) {
+	algo := virtiocrypto.AKCipherAlgo(le.Uint32(par[akAlgo:]))
+	if algo != virtiocrypto.AKCipherRSA {
+		return nil, fmt.Errorf("public-key algorithm %d: %w", algo, virtiocrypto.ErrUnsupported)
+	}
+	n := le.Uint32(par[akKeyLen:])
+	if n > akKeySize {
+		return nil, fmt.Errorf("%w: a key of %d bytes, there is room for %d", ErrMessage, n, akKeySize)
+	}
+	return virtiocrypto.AKCipherParams{
+		Algo:    algo,
+		KeyType: le.Uint32(par[akKeyType:]),
+		Padding: le.Uint32(par[akPadding:]),
+		Hash:    le.Uint32(par[akHash:]),
+		Key:     par[akKey:][:n],
+	}, nil
 }
 
 // answer turns a create message into its answer: the same message with the
@@ -118,6 +177,9 @@ func (l *layout) parse(payload []byte) (virtiocrypto.CipherParams, error) {
 func (l *layout) answer(payload []byte, id int64) []byte {
 	clear(payload[keyOffset:][:keySize])
 	clear(payload[authKeyOffset:][:authKeySize])
+	if l == &new_ && le.Uint32(payload[l.opCode:]) == opAKCreate {
+		clear(payload[l.params+akKey:][:akKeySize])
+	}
 	le.PutUint64(payload[l.sessionID:], uint64(id))
 	return payload
 }

@@ -54,7 +54,8 @@ func TestLayouts(t *testing.T) {
 			if l.name != layout.String() {
 				t.Errorf("%s: taken for %s", what, l.name)
 			}
-			got, err := l.parse(payload)
+			parsed, err := l.parse(payload)
+			got, _ := parsed.(virtiocrypto.CipherParams)
 			if err != nil || got.Algo != want.Algo || got.Direction != want.Direction || !bytes.Equal(got.Key, want.Key) {
 				t.Errorf("%s: %v, parsed as cipher %d, direction %d, key %x", what, err, got.Algo, got.Direction, got.Key)
 			}
@@ -203,8 +204,13 @@ func FuzzSessionMessage(f *testing.F) {
 	for _, layout := range cryptodrv.AllMessages() {
 		for _, p := range params() {
 			f.Add(layout.Create(p))
+			f.Add(layout.Create(virtiocrypto.ChainParams{
+				Order: 1, HashMode: virtiocrypto.HashModeAuth, Cipher: p,
+				MAC: virtiocrypto.MACParams{Algo: virtiocrypto.MACHMACSHA1, Result: 20, Key: make([]byte, 64)},
+			}))
 		}
 	}
+	f.Add(cryptodrv.MessagesNew.Create(virtiocrypto.AKCipherParams{Algo: virtiocrypto.AKCipherRSA, KeyType: 1, Padding: 1, Key: make([]byte, 140)}))
 	f.Add(cryptodrv.CloseMessage(1 << 16))
 	h := newHandler(f, 4)
 	f.Fuzz(func(t *testing.T, payload []byte) {

@@ -13,6 +13,8 @@
 
 #define BURST 256 /* measured: larger bursts are faster, down to the size of L1 */
 
+#define MAX_PIECE 65520
+
 struct key {
 	union {
 		struct {
@@ -113,22 +115,70 @@ struct raw *raw_open(enum raw_kind kind, int decrypt, uint32_t depth, size_t siz
 	return r;
 }
 
-/* CBC and CTR: the library's burst of ciphers. */
+/*
+ * CBC and CTR: the library's burst of ciphers. It takes no more of a message
+ * that CBC encrypts than MAX_PIECE bytes; the rest goes into further bursts.
+ */
 static uint32_t ciphers(struct raw *r, struct request *q, uint32_t n)
 {
+	const size_t most = r->kind == RAW_CBC && !r->decrypt ? MAX_PIECE : SIZE_MAX;
 	IMB_JOB *j = r->jobs;
+	uint32_t done = n;
 
-	for (uint32_t i = 0; i < n; i++) {
-		j[i].enc_keys = q[i].key->enc;
-		j[i].dec_keys = q[i].key->dec;
-		j[i].src = q[i].src;
-		j[i].dst = q[i].dst;
-		j[i].msg_len_to_cipher_in_bytes = q[i].len;
-		j[i].iv = q[i].iv;
+	for (size_t off = 0; off < q->len && done == n; off += most) {
+		size_t len = q->len - off < most ? q->len - off : most;
+
+		for (uint32_t i = 0; i < n; i++) {
+			j[i].enc_keys = q[i].key->enc;
+			j[i].dec_keys = q[i].key->dec;
+			j[i].src = q[i].src + off;
+			j[i].dst = q[i].dst + off;
+			j[i].msg_len_to_cipher_in_bytes = len;
+			j[i].iv = off ? q[i].dst + off - 16 : q[i].iv;
+		}
+		done = IMB_SUBMIT_CIPHER_BURST_NOCHECK(r->mgr, j, n,
+			r->kind == RAW_CTR ? IMB_CIPHER_CNTR : IMB_CIPHER_CBC,
+			r->decrypt ? IMB_DIR_DECRYPT : IMB_DIR_ENCRYPT, r->key_len);
+		if (most == SIZE_MAX)
+			break;
 	}
-	return IMB_SUBMIT_CIPHER_BURST_NOCHECK(r->mgr, j, n,
-		r->kind == RAW_CTR ? IMB_CIPHER_CNTR : IMB_CIPHER_CBC,
-		r->decrypt ? IMB_DIR_DECRYPT : IMB_DIR_ENCRYPT, r->key_len);
+	return done;
+}
+
+/* The same a job at a time, which is how the library is used at its plainest. */
+static uint32_t cipher_jobs(struct raw *r, struct request *q, uint32_t n)
+{
+	const int cbc = r->kind == RAW_CBC_JOBS;
+	const size_t most = cbc && !r->decrypt ? MAX_PIECE : SIZE_MAX;
+	uint32_t done = n;
+	IMB_JOB *j;
+
+	for (size_t off = 0; off < q->len && done == n; off += most) {
+		done = 0;
+		for (uint32_t i = 0; i < n; i++) {
+			j = IMB_GET_NEXT_JOB(r->mgr);
+			j->cipher_mode = cbc ? IMB_CIPHER_CBC : IMB_CIPHER_CNTR;
+			j->cipher_direction = r->decrypt ? IMB_DIR_DECRYPT : IMB_DIR_ENCRYPT;
+			j->chain_order = r->decrypt ? IMB_ORDER_HASH_CIPHER : IMB_ORDER_CIPHER_HASH;
+			j->hash_alg = IMB_AUTH_NULL;
+			j->enc_keys = q[i].key->enc;
+			j->dec_keys = q[i].key->dec;
+			j->key_len_in_bytes = r->key_len;
+			j->src = q[i].src + off;
+			j->dst = q[i].dst + off;
+			j->cipher_start_src_offset_in_bytes = 0;
+			j->msg_len_to_cipher_in_bytes = q[i].len - off < most ? q[i].len - off : most;
+			j->iv = off ? q[i].dst + off - 16 : q[i].iv;
+			j->iv_len_in_bytes = 16;
+			for (j = IMB_SUBMIT_JOB(r->mgr); j; j = IMB_GET_COMPLETED_JOB(r->mgr))
+				done += j->status == IMB_STATUS_COMPLETED;
+		}
+		while ((j = IMB_FLUSH_JOB(r->mgr)))
+			done += j->status == IMB_STATUS_COMPLETED;
+		if (most == SIZE_MAX)
+			break;
+	}
+	return done;
 }
 
 static uint32_t hmacs(struct raw *r, struct request *q, uint32_t n)
@@ -198,6 +248,7 @@ int64_t raw_run(struct raw *r, uint32_t n)
 	uint32_t (*const burst[])(struct raw *, struct request *, uint32_t) = {
 		[RAW_CBC] = ciphers, [RAW_CTR] = ciphers, [RAW_GCM] = gcms,
 		[RAW_HMAC_SHA256] = hmacs, [RAW_SHA256] = shas,
+		[RAW_CBC_JOBS] = cipher_jobs, [RAW_CTR_JOBS] = cipher_jobs,
 	};
 	int64_t start = now();
 

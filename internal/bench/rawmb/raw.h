@@ -5,9 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum raw_kind { RAW_CBC, RAW_CTR, RAW_GCM, RAW_HMAC_SHA256, RAW_SHA256 };
+/* RAW_CBC_JOBS and RAW_CTR_JOBS go a job at a time, RAW_CBC and RAW_CTR in bursts. */
+enum raw_kind { RAW_CBC, RAW_CTR, RAW_GCM, RAW_HMAC_SHA256, RAW_SHA256, RAW_CBC_JOBS, RAW_CTR_JOBS };
 
-#define RAW_MAX_SIZE 65520 /* what the library takes of any of them */
+#define RAW_MAX_SIZE 65534 /* bytes, of a message to hash or MAC */
 
 struct raw;
 

@@ -29,6 +29,12 @@ var kinds = map[engine.Algorithm]C.enum_raw_kind{
 	engine.SHA256:     C.RAW_SHA256,
 }
 
+// plain are the kinds with a form of their own that goes a job at a time.
+var plain = map[engine.Algorithm]C.enum_raw_kind{
+	engine.AESCBC: C.RAW_CBC_JOBS,
+	engine.AESCTR: C.RAW_CTR_JOBS,
+}
+
 // Loop is the loop with its requests.
 type Loop struct{ c *C.struct_raw }
 
@@ -38,9 +44,14 @@ func New(c Config) (*Loop, error) {
 	if !ok {
 		return nil, fmt.Errorf("no raw baseline for %s", c.Algorithm)
 	}
-	if c.Depth < 1 || c.Size < 1 || c.Size > C.RAW_MAX_SIZE ||
-		len(c.Src) < c.Depth*c.Size || len(c.Dst) < c.Depth*c.Size || len(c.Keys) == 0 {
-		return nil, fmt.Errorf("no raw baseline for %d requests of %d bytes (at most %d)", c.Depth, c.Size, C.RAW_MAX_SIZE)
+	if c.Depth < 1 || c.Size < 1 || len(c.Src) < c.Depth*c.Size || len(c.Dst) < c.Depth*c.Size || len(c.Keys) == 0 {
+		return nil, fmt.Errorf("no raw baseline for %d requests of %d bytes", c.Depth, c.Size)
+	}
+	if k := c.Algorithm.Kind(); c.Size > C.RAW_MAX_SIZE && (k == engine.Hash || k == engine.MAC) {
+		return nil, fmt.Errorf("no raw baseline for %d bytes: libipsec-mb does %s of at most %d", c.Size, c.Algorithm, C.RAW_MAX_SIZE)
+	}
+	if jobs, ok := plain[c.Algorithm]; ok && !c.Burst {
+		kind = jobs
 	}
 	decrypt := C.int(0)
 	if c.Direction == engine.Decrypt {
