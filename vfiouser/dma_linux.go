@@ -36,7 +36,6 @@ var (
 type DMA struct {
 	memory *mem.Memory
 	ranges []dmaRange
-	failed bool // a removal overran: wait for no other
 }
 
 // dmaRange is a range of guest addresses.
@@ -153,12 +152,11 @@ func (d *DMA) Unmap(u DMAUnmap, patience time.Duration) error {
 			continue
 		}
 		r.file.Close()
-		if d.failed {
-			patience = 0
+		if done, err := d.memory.Reclaim(); !done {
+			patience = 0 // this request was waited for already
+			errs = append(errs, err)
 		}
-		err := d.memory.RemoveWithin(r.addr, r.size, patience)
-		d.failed = errors.Is(err, mem.ErrInUse)
-		errs = append(errs, err)
+		errs = append(errs, d.memory.RemoveWithin(r.addr, r.size, patience))
 	}
 	clear(d.ranges[len(kept):])
 	d.ranges = kept

@@ -24,6 +24,10 @@ type Options struct {
 	Log     *slog.Logger // nil for none
 	Polling Polling
 
+	// Packed: offer packed rings (VIRTIO_F_RING_PACKED) beside split ones. A
+	// driver that can takes them.
+	Packed bool
+
 	// CPUs, if there are any, are those that the queues' threads run on: queue
 	// i on CPUs[i modulo their number]. Otherwise the kernel decides.
 	CPUs []int
@@ -36,6 +40,7 @@ type Instance struct {
 	dev      Device
 	log      *slog.Logger
 	polling  Polling
+	packed   bool // rings are offered
 	cpus     []int
 	mem      mem.Memory
 	features uint64
@@ -53,6 +58,7 @@ func NewInstance(dev Device, o Options) *Instance {
 		dev:      dev,
 		log:      o.Log,
 		polling:  o.Polling,
+		packed:   o.Packed,
 		cpus:     o.CPUs,
 		queues:   make([]*Queue, dev.Queues()),
 		counters: make([]Counters, dev.Queues()),
@@ -67,7 +73,13 @@ func (in *Instance) Device() Device { return in.dev }
 func (in *Instance) Memory() *mem.Memory { return &in.mem }
 
 // Offered are the features offered to the driver.
-func (in *Instance) Offered() uint64 { return RingFeatures | in.dev.Features() }
+func (in *Instance) Offered() uint64 {
+	f := RingFeatures | in.dev.Features()
+	if in.packed {
+		f |= FeatureRingPacked
+	}
+	return f
+}
 
 // Features are the features that were negotiated.
 func (in *Instance) Features() uint64 { return in.features }

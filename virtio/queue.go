@@ -22,6 +22,9 @@ type Notifier interface{ Notify() }
 type QueueConfig struct {
 	Ring virtq.Config
 
+	// Packed: VIRTIO_F_RING_PACKED was negotiated.
+	Packed bool
+
 	// Kick is signalled when the driver made chains available. The queue
 	// reads it and the transport closes it after Stop. With nil the ring is
 	// polled, unless Doorbell is set.
@@ -55,7 +58,7 @@ type Queue struct {
 	// Index is the queue's number.
 	Index int
 
-	ring     *virtq.Split
+	ring     virtqueue
 	mem      *mem.Memory
 	kick     *Event
 	doorbell bool   // kicks come through wake
@@ -128,7 +131,7 @@ func (q *Queue) notify() {
 // startQueue starts the queue's thread and returns. Whether the ring is in
 // memory at all the thread finds out: if not, it calls c.Broken.
 func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
-	ring, err := virtq.NewSplit(c.Ring)
+	ring, err := newVirtqueue(c.Ring, c.Packed)
 	if err != nil {
 		return nil, err
 	}

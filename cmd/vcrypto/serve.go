@@ -44,6 +44,7 @@ type serveOptions struct {
 	device       virtiocrypto.Options
 	spin         time.Duration
 	msix         bool
+	packed       bool
 	cpus         []int
 	capabilities bool
 	dumpable     bool
@@ -99,6 +100,7 @@ The guest's memory must be shared with this process: start QEMU with
 	f.BoolVar(&o.device.Legacy, "legacy", false, "offer DES, Triple DES and MD5 too, which nothing new should use")
 	f.DurationVar(&o.spin, "spin", defaultSpin, "how long a queue looks for more work before it sleeps")
 	f.IntSliceVar(&o.cpus, "cpus", nil, "pin the queues' threads to these CPUs, in turn (default: the kernel decides)")
+	f.BoolVar(&o.packed, "packed", false, "offer packed virtqueues beside split ones")
 	f.BoolVar(&o.msix, "msix", true, "vfio-user: an interrupt a queue; false for a VM from which the device is to be unplugged (QEMU aborts otherwise)")
 	f.BoolVar(&o.capabilities, "print-capabilities", false, "print what this back-end is, as QEMU's vhost-user conventions ask, and exit")
 	f.BoolVar(&o.dumpable, "dumpable", false, "let other programs of the same user read this one's memory, and core files be written")
@@ -136,7 +138,7 @@ func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
 		if err != nil {
 			return nil, nil, err
 		}
-		return d, virtio.NewInstance(d, virtio.Options{Log: log, Polling: virtio.Polling{Spin: o.spin}, CPUs: o.cpus}), nil
+		return d, virtio.NewInstance(d, virtio.Options{Log: log, Polling: virtio.Polling{Spin: o.spin}, CPUs: o.cpus, Packed: o.packed}), nil
 	}
 	// What cannot be made now cannot be made later: better to say so before a
 	// front-end connects.

@@ -191,3 +191,51 @@ func TestVFIOUserWithoutBackend(t *testing.T) {
 	}
 	d.log.waitFor(t, `came without a descriptor.*memory-backend-memfd`)
 }
+
+// TestPackedRings: both drivers work on packed rings, over both transports,
+// through stop, cont and a reset.
+func TestPackedRings(t *testing.T) {
+	for _, w := range []way{generic(t), overVFIOUser(t)} {
+		t.Run(w.String(), func(t *testing.T) {
+			d := w.serve(t, "--packed", "--log-level", "debug")
+			c := withDriver(t, "")
+			c.QEMU = w.qemu.Path
+			c.Devices = attach(t, w, d.socket)
+			v := boot(t, c)
+			ctx := t.Context()
+			// Bit 34, in the string of features, which begins with bit 0.
+			features := strings.TrimSpace(run(t, v, "sh", "-c", "cat $(dirname $(grep -l 0x0014 /sys/bus/virtio/devices/*/device))/features"))
+			if len(features) < 35 || features[34] != '1' {
+				t.Fatalf("packed rings were not negotiated: %s", features)
+			}
+			run(t, v, "vcrypto", "test", "--procs", "4")
+			cmd := v.Command(ctx, "vcrypto", "test", "--size", "16777216")
+			var out output
+			cmd.Stdout, cmd.Stderr = &out, &out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				for _, command := range []string{"stop", "cont"} {
+					if _, err := v.Monitor(ctx, command); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("through stop and cont: %v\n%s", err, out.String())
+			}
+			if err := v.Reset(ctx); err != nil {
+				t.Fatal(err)
+			}
+			run(t, v, "vcrypto", "test", "--procs", "4")
+			run(t, v, "rmmod", "virtio_cryptodev")
+			run(t, v, "modprobe", "virtio_crypto")
+			got := procCrypto(t, run(t, v, "cat", "/proc/crypto"), inTreeCBC)
+			if got["selftest"] != "passed" {
+				t.Errorf("the in-tree driver's self-test: %v", got)
+			}
+			cleanLog(t, v)
+		})
+	}
+}

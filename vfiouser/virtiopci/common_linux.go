@@ -153,7 +153,8 @@ func (f *Function) writeQueue(q *queue, v uint64, at, size int) {
 		q.vector.Store(f.vector(uint16(v)))
 	case q.enabled:
 	case size == 2 && at == commonQueueSize:
-		if v != 0 && v&(v-1) == 0 && v <= uint64(q.limit) {
+		// A packed ring may have any size, section 2.8.10.1.
+		if v != 0 && v <= uint64(q.limit) && (v&(v-1) == 0 || f.features&virtio.FeatureRingPacked != 0) {
 			q.size = uint16(v)
 		}
 	case size == 2 && at == commonQueueEnable && v == 1:

@@ -161,9 +161,22 @@ func (d *Driver) Ready() error {
 // NoVector is the vector of no interrupt, or of the interrupt line.
 const NoVector = noVector
 
+// Ring is a driver's queue: a [virtqdrv.Queue] or a [virtqdrv.Packed].
+type Ring interface {
+	Size() int
+	Desc() uint64
+	Avail() uint64
+	Used() uint64
+}
+
+var (
+	_ Ring = (*virtqdrv.Queue)(nil)
+	_ Ring = (*virtqdrv.Packed)(nil)
+)
+
 // AddQueue says where a queue is and which vector interrupts for it, and
 // enables it.
-func (d *Driver) AddQueue(index int, q *virtqdrv.Queue, vector uint16) error {
+func (d *Driver) AddQueue(index int, q Ring, vector uint16) error {
 	err := d.write(commonQueueSelect, 2, uint64(index))
 	most, err2 := d.read(commonQueueSize, 2)
 	if err := errors.Join(err, err2); err != nil {

@@ -18,7 +18,12 @@ import (
 // TestRequests: requests go through, on several queues, with and without the
 // ring's features.
 func TestRequests(t *testing.T) {
-	for _, features := range []uint64{0, virtio.FeatureEventIdx, virtio.FeatureIndirectDesc, virtio.FeatureEventIdx | virtio.FeatureIndirectDesc} {
+	all := []uint64{virtio.FeatureEventIdx, virtio.FeatureIndirectDesc, virtio.FeatureRingPacked}
+	for set := range 1 << len(all) {
+		var features uint64
+		for i, f := range all {
+			features |= f * uint64(set>>i&1)
+		}
 		r := newRig(t, new(echo))
 		lanes := r.start(features, 3)
 		for range 20 {
@@ -144,7 +149,7 @@ func TestFeatures(t *testing.T) {
 	r := newRig(t, new(echo))
 	offered, err := r.Offered()
 	r.must(err)
-	if want := virtio.RingFeatures | 1<<3; offered != want {
+	if want := virtio.RingFeatures | virtio.FeatureRingPacked | 1<<3; offered != want {
 		t.Errorf("offered %#x, want %#x", offered, want)
 	}
 	r.must(r.Negotiate(1 << 3))

@@ -4,6 +4,7 @@ package virtiopci_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -27,8 +28,14 @@ func (r *rig) unmapAll() error {
 // given back in other pieces, as firmware and hot-plug have QEMU do. No
 // request is lost and nothing breaks.
 func TestRearrangedMemory(t *testing.T) {
+	for _, format := range []uint64{0, virtio.FeatureRingPacked} {
+		t.Run(fmt.Sprint(format), func(t *testing.T) { testRearrangedMemory(t, format) })
+	}
+}
+
+func testRearrangedMemory(t *testing.T, format uint64) {
 	r := newRig(t, new(echo))
-	lanes := r.start(virtio.FeatureEventIdx, 3)
+	lanes := r.start(virtio.FeatureEventIdx|format, 3)
 	pieces := []vfiouser.DMAMap{
 		{Flags: rw, Address: guestAddr, Size: 0x3000},
 		{Flags: rw, Offset: 0x3000, Address: guestAddr + 0x3000, Size: 0x5000},

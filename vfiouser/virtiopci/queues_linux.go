@@ -30,13 +30,19 @@ func (f *Function) startQueues() {
 			continue
 		}
 		q.started = true
+		packed := f.features&virtio.FeatureRingPacked != 0
+		var base uint16
+		if packed {
+			base = virtq.PackedBase
+		}
 		q.chains = f.in.Counters(i).Chains.Load()
 		err := f.in.Start(i, virtio.QueueConfig{
 			Ring: virtq.Config{
-				Size: int(q.size), Desc: q.desc, Avail: q.avail, Used: q.used,
+				Size: int(q.size), Desc: q.desc, Avail: q.avail, Used: q.used, Base: base,
 				Indirect: f.features&virtio.FeatureIndirectDesc != 0,
 				EventIdx: f.features&virtio.FeatureEventIdx != 0,
 			},
+			Packed:   packed,
 			Doorbell: true,
 			Call:     &queueInterrupt{f, &q.vector},
 			Broken:   f.broken,
@@ -60,13 +66,16 @@ func (f *Function) doorbell(i int) {
 	}
 }
 
-// nothingThere reports whether a ring looks as if its driver never used it.
+// nothingThere reports whether a ring looks as if its driver never used it:
+// flags and index of an available ring, and an event suppression area, have
+// the same size and are zero then.
 func (f *Function) nothingThere(q *queue) bool {
 	t := f.in.Memory().Acquire()
 	defer t.Release()
-	const flagsAndIndex = 4 // bytes
-	b, err := t.Bytes(q.avail, flagsAndIndex)
-	return err == nil && le.Uint32(b) == 0
+	const size, firstDescriptor = 4, 16 // bytes
+	b, err := t.Bytes(q.avail, size)
+	d, err2 := t.Bytes(q.desc, firstDescriptor)
+	return err == nil && err2 == nil && le.Uint32(b) == 0 && le.Uint64(d) == 0 && le.Uint64(d[8:]) == 0
 }
 
 // broken is called on a queue's thread when the driver broke its ring.

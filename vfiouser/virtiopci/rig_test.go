@@ -136,6 +136,7 @@ type rig struct {
 	mem    *virtqdrv.Memory
 	log    *logged
 	served chan error
+	packed bool // was negotiated
 }
 
 // eventually waits until a condition holds.
@@ -177,7 +178,7 @@ func newBareRig(t testing.TB, dev *echo) *rig {
 	}
 	t.Cleanup(func() { l.Close() })
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r.in = virtio.NewInstance(dev, virtio.Options{Log: log})
+	r.in = virtio.NewInstance(dev, virtio.Options{Log: log, Packed: true})
 	f, err := virtiopci.New(r.in, virtiopci.Options{Log: log, NoMSIX: dev.noMSIX})
 	if err != nil {
 		t.Fatal(err)
@@ -234,11 +235,21 @@ func (r *rig) wholeMemory() vfiouser.DMAMap {
 	return vfiouser.DMAMap{Flags: vfiouser.DMARead | vfiouser.DMAWrite, Address: guestAddr, Size: guestSize}
 }
 
+// driverQueue is a queue of either format.
+type driverQueue interface {
+	virtiopci.Ring
+	Add(readable, writable []virtqdrv.Buf, cookie uint64) error
+	Publish() bool
+	Pending() bool
+	Reap([]virtqdrv.Used) (int, error)
+	EnableInterrupts() bool
+}
+
 // lane is a queue with buffers and an interrupt.
 type lane struct {
 	r      *rig
 	index  int
-	q      *virtqdrv.Queue
+	q      driverQueue
 	event  *virtio.Event
 	in     []virtqdrv.Buf
 	out    []virtqdrv.Buf
@@ -253,7 +264,13 @@ func (r *rig) addLane(index int, vector uint16, c virtqdrv.Config) *lane {
 	c.Size = laneSize
 	l := &lane{r: r, index: index}
 	var err error
-	if l.q, err = virtqdrv.New(r.mem, c); err != nil {
+	if r.packed {
+		c.Base = virtqdrv.PackedBase
+		l.q, err = virtqdrv.NewPacked(r.mem, c)
+	} else {
+		l.q, err = virtqdrv.New(r.mem, c)
+	}
+	if err != nil {
 		r.t.Fatal(err)
 	}
 	if l.event, err = virtio.NewEvent(); err != nil {
@@ -287,6 +304,7 @@ func (r *rig) must(err error) {
 func (r *rig) start(features uint64, n int) (lanes []*lane) {
 	r.t.Helper()
 	r.must(r.Negotiate(features))
+	r.packed = features&virtio.FeatureRingPacked != 0
 	c := virtqdrv.Config{EventIdx: features&virtio.FeatureEventIdx != 0}
 	if features&virtio.FeatureIndirectDesc != 0 {
 		c.Indirect = 4

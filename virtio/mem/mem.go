@@ -314,14 +314,32 @@ func (m *Memory) swap(regions, gone []Region, patience time.Duration) error {
 			t.retire(late)
 		}
 	}
-	m.former = slices.DeleteFunc(m.former, func(t *Table) bool { return !t.held() })
-	if len(m.former) == 0 {
-		return m.unmap()
+	if done, err := m.reclaim(); done {
+		return err
 	}
 	if len(gone) > 0 {
 		return fmt.Errorf("%w: %d bytes at %#x", ErrInUse, m.gone[0].Size(), m.gone[0].Addr)
 	}
 	return nil
+}
+
+// Reclaim unmaps what [Memory.RemoveWithin] had to leave mapped, if it is
+// unused by now, and reports whether nothing of that is left.
+func (m *Memory) Reclaim() (done bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	done, err = m.reclaim()
+	return done || len(m.gone) == 0, err
+}
+
+// reclaim unmaps what is gone if nobody holds a table from before, and reports
+// whether nobody does. m.mu is held.
+func (m *Memory) reclaim() (bool, error) {
+	m.former = slices.DeleteFunc(m.former, func(t *Table) bool { return !t.held() })
+	if len(m.former) > 0 {
+		return false, nil
+	}
+	return true, m.unmap()
 }
 
 // unmap unmaps what is gone. Nobody holds a table that has it, and m.mu is

@@ -46,6 +46,10 @@ func TestRemoveWithin(t *testing.T) {
 		t.Fatalf("unmapped while held: %v", unmapped)
 	}
 
+	if done, err := m.Reclaim(); done || err != nil {
+		t.Errorf("Reclaim of regions in use: %t, %v", done, err)
+	}
+
 	done := make(chan error)
 	go func() { done <- m.Remove(0x3000, 0x1000) }()
 	select {
@@ -61,6 +65,9 @@ func TestRemoveWithin(t *testing.T) {
 		if unmapped[name] != 1 {
 			t.Errorf("region %c was unmapped %d times", name, unmapped[name])
 		}
+	}
+	if done, err := m.Reclaim(); !done || err != nil {
+		t.Errorf("Reclaim with nothing to do: %t, %v", done, err)
 	}
 	if unmapped['d'] != 0 {
 		t.Error("the new region was unmapped")

@@ -121,9 +121,16 @@ func Idle(uc *net.UnixConn, d time.Duration) bool {
 		return true
 	}
 	n, end := 0, time.Now().Add(d)
+	// The function must always report that it is done: otherwise it would be
+	// called again only when there is something to read.
 	_ = raw.Read(func(fd uintptr) bool {
-		n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(d.Milliseconds()))
-		return err != unix.EINTR || !time.Now().Before(end)
+		for {
+			left := max(time.Until(end), 0)
+			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int((left+time.Millisecond-1)/time.Millisecond))
+			if err != unix.EINTR {
+				return true
+			}
+		}
 	})
 	return n <= 0
 }
