@@ -197,7 +197,7 @@ func TestVFIOUserWithoutBackend(t *testing.T) {
 func TestPackedRings(t *testing.T) {
 	for _, w := range []way{generic(t), overVFIOUser(t)} {
 		t.Run(w.String(), func(t *testing.T) {
-			d := w.serve(t, "--packed", "--log-level", "debug")
+			d := w.serve(t, "--packed")
 			c := withDriver(t, "")
 			c.QEMU = w.qemu.Path
 			c.Devices = attach(t, w, d.socket)
@@ -229,8 +229,11 @@ func TestPackedRings(t *testing.T) {
 				t.Fatal(err)
 			}
 			run(t, v, "vcrypto", "test", "--procs", "4")
-			run(t, v, "rmmod", "virtio_cryptodev")
-			run(t, v, "modprobe", "virtio_crypto")
+			cleanLog(t, v)
+			v.Close()
+
+			c = vm.Config{QEMU: w.qemu.Path, Modules: []string{"virtio_crypto"}, Devices: c.Devices}
+			v = boot(t, c)
 			got := procCrypto(t, run(t, v, "cat", "/proc/crypto"), inTreeCBC)
 			if got["selftest"] != "passed" {
 				t.Errorf("the in-tree driver's self-test: %v", got)
