@@ -123,6 +123,7 @@ func TestRSA(t *testing.T) {
 				{"too much to encrypt", 1, cryptodrv.Work{Opcode: cryptodrv.OpAKEncrypt, Src: make([]byte, 246), Dst: 256}, virtiocrypto.StatusErr},
 				{"nonsense to decrypt", 0, cryptodrv.Work{Opcode: cryptodrv.OpAKDecrypt, Src: make([]byte, 256), Dst: 256}, virtiocrypto.StatusErr},
 				{"CVE-2025-14876: a long source, and there", 0, cryptodrv.Work{Opcode: cryptodrv.OpAKSign, Src: make([]byte, 4097), Dst: 256}, virtiocrypto.StatusErr},
+				{"CVE-2025-14876: a long signature, and there", 1, cryptodrv.Work{Opcode: cryptodrv.OpAKVerify, Src: make([]byte, 4097), Signed: digest[:]}, virtiocrypto.StatusErr},
 				{"no signature", 1, cryptodrv.Work{Opcode: cryptodrv.OpAKVerify, Signed: digest[:]}, rejected},
 				{"much that was signed", 1, cryptodrv.Work{Opcode: cryptodrv.OpAKVerify, Src: make([]byte, 256), Signed: make([]byte, 4097)}, virtiocrypto.StatusErr},
 				{"a long destination is no harm", 0, cryptodrv.Work{Opcode: cryptodrv.OpAKSign, Src: digest[:], Dst: 1 << 20}, ok},

@@ -71,8 +71,9 @@ type Options struct {
 	DataQueues int
 	// MaxSessions is the number of sessions that can be open at once.
 	MaxSessions int
-	// MaxSize is the largest source or destination of a request, in bytes. It
-	// bounds the scratch memory of each queue.
+	// MaxSize is the largest source of a request, with its additional data and
+	// the result of a hash or MAC, in bytes. It bounds the scratch memory of
+	// each queue.
 	MaxSize int
 	// Legacy offers algorithms too that nothing new should use; see
 	// [engine.Algorithm.Legacy].

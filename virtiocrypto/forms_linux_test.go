@@ -105,7 +105,9 @@ func TestOneServiceStateless(t *testing.T) {
 // TestStatelessRefused: what a stateless request says of its session is
 // checked as a session's parameters are.
 func TestStatelessRefused(t *testing.T) {
-	onEachLink(t, options{form: forms[2].form, device: virtiocrypto.Options{MaxSessions: 1}}, func(m *machine) {
+	e := newStrictEngine(gocrypto.New())
+	onEachLink(t, options{engine: e, form: forms[2].form, device: virtiocrypto.Options{MaxSessions: 1}}, func(m *machine) {
+		began := e.open.Load() + 1
 		// The device's sessions are all in use: stateless requests need none.
 		if _, err := m.control.Create(sampleParams()[0]); err != nil {
 			m.Fatal(err)
@@ -162,6 +164,9 @@ func TestStatelessRefused(t *testing.T) {
 			}
 			if got != ok && !bytes.Equal(p.Result(), bytes.Repeat([]byte{0x5c}, room)) {
 				m.Errorf("%s: the destination was written to", tt.name)
+			}
+			if n := e.open.Load(); n != began {
+				m.Errorf("%s: %d sessions of the engine are open, want %d", tt.name, n, began)
 			}
 		}
 	})

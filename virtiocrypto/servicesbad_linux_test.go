@@ -346,7 +346,8 @@ func TestServiceSessionRefused(t *testing.T) {
 	chain := virtiocrypto.ChainParams{Order: 1, HashMode: 2, Cipher: cbc, MAC: mac}
 	bad, notSupp := virtiocrypto.StatusErr, virtiocrypto.StatusNotSupp
 	const limit = 3
-	onEachForm(t, options{device: virtiocrypto.Options{MaxSessions: limit}}, func(m *machine) {
+	e := newStrictEngine(gocrypto.New())
+	onEachForm(t, options{engine: e, device: virtiocrypto.Options{MaxSessions: limit}}, func(m *machine) {
 		type hash = virtiocrypto.HashParams
 		with := func(p virtiocrypto.SessionParams) []byte { return m.o.form.Control(p) }
 		mod := func(p virtiocrypto.SessionParams, field int, v uint32) []byte { return changed(with(p), 16+4*field, v) }
@@ -441,6 +442,9 @@ func TestServiceSessionRefused(t *testing.T) {
 		}
 		if n := m.dev.Counters().Sessions.Load(); n != 0 {
 			m.Errorf("%d sessions were opened", n)
+		}
+		if n := e.open.Load(); n != 0 {
+			m.Errorf("%d sessions of the engine are open", n)
 		}
 		m.fillSessions(limit) // NOSPC with revision 1, ERR without
 	})

@@ -5,6 +5,7 @@ package virtiocrypto_test
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"vcrypto/engine"
@@ -17,16 +18,25 @@ type strictEngine struct {
 	engine.Engine
 	mu     *sync.Mutex
 	broken *[]string // guarded by mu
+
+	// open is the number of sessions that are.
+	open *atomic.Int64
 }
 
 func newStrictEngine(e engine.Engine) strictEngine {
-	return strictEngine{e, new(sync.Mutex), new([]string)}
+	return strictEngine{e, new(sync.Mutex), new([]string), new(atomic.Int64)}
 }
 
 // strictSession knows its parameters.
 type strictSession struct {
 	engine.Session
-	p engine.Params
+	p    engine.Params
+	open *atomic.Int64
+}
+
+func (s *strictSession) Close() {
+	s.Session.Close()
+	s.open.Add(-1)
 }
 
 func (e strictEngine) NewSession(p engine.Params) (engine.Session, error) {
@@ -35,7 +45,8 @@ func (e strictEngine) NewSession(p engine.Params) (engine.Session, error) {
 		return nil, err
 	}
 	p.Key = nil
-	return &strictSession{s, p}, nil
+	e.open.Add(1)
+	return &strictSession{s, p, e.open}, nil
 }
 
 func (e strictEngine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {
