@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"vcrypto/virtio"
+	"vcrypto/virtio/sock"
 )
 
 // rule is what a request must look like, and who handles it.
@@ -195,7 +196,7 @@ func (b *backend) setConfig(m *Message) ([]byte, error) {
 
 func (b *backend) setChannel(m *Message) ([]byte, error) {
 	fd := m.TakeFD()
-	if err := checkStream(fd); err != nil {
+	if err := sock.CheckStream(fd); err != nil {
 		closeFDs([]int{fd})
 		return nil, fmt.Errorf("channel: %w", err)
 	}

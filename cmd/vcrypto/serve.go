@@ -16,8 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vcrypto/engine"
+	"vcrypto/internal/vmm"
+	"vcrypto/vfiouser"
+	"vcrypto/vfiouser/virtiopci"
 	"vcrypto/vhostuser"
 	"vcrypto/virtio"
+	"vcrypto/virtio/sock"
 	"vcrypto/virtiocrypto"
 	"vcrypto/virtiocrypto/vhostcrypto"
 )
@@ -39,6 +43,8 @@ type serveOptions struct {
 	engine       engine.Options
 	device       virtiocrypto.Options
 	spin         time.Duration
+	msix         bool
+	packed       bool
 	cpus         []int
 	capabilities bool
 	dumpable     bool
@@ -68,8 +74,8 @@ The guest's memory must be shared with this process: start QEMU with
 			if (o.socket == "") == (o.fd < 0) {
 				return errors.New("say where the front-end is: --socket-path PATH or --fd N, one of the two")
 			}
-			if o.transport != "vhost-user" {
-				return fmt.Errorf("--transport %q: there is vhost-user", o.transport)
+			if err := checkTransport(o.transport); err != nil {
+				return err
 			}
 			// The library takes 0 for its default; who types it means something.
 			if d := o.device; d.DataQueues == 0 || d.MaxSessions == 0 || d.MaxSize == 0 || o.spin < 0 {
@@ -85,7 +91,7 @@ The guest's memory must be shared with this process: start QEMU with
 	f := cmd.Flags()
 	f.StringVar(&o.socket, "socket-path", "", "listen on this socket; a stale one is taken over, a live one refused")
 	f.IntVar(&o.fd, "fd", -1, "serve the connection on this inherited descriptor instead")
-	f.StringVar(&o.transport, "transport", "vhost-user", "the protocol of the socket: vhost-user")
+	f.StringVar(&o.transport, "transport", "vhost-user", "the protocol of the socket: vhost-user or vfio-user")
 	f.StringVar(&o.engineName, "engine", engine.Auto, "what does the cryptography (vcrypto engines lists them)")
 	f.StringVar(&o.engine.Device, "device", "", "the host's cryptodev node for engine devcrypto (default /dev/crypto)")
 	f.StringVar(&o.engine.OpenSSLConfig, "openssl-config", "", "engine openssl: read this configuration file")
@@ -98,6 +104,8 @@ The guest's memory must be shared with this process: start QEMU with
 	f.BoolVar(&o.device.Legacy, "legacy", false, "offer DES, Triple DES and MD5 too, which nothing new should use")
 	f.DurationVar(&o.spin, "spin", defaultSpin, "how long a queue looks for more work before it sleeps")
 	f.IntSliceVar(&o.cpus, "cpus", nil, "pin the queues' threads to these CPUs, in turn (default: the kernel decides)")
+	f.BoolVar(&o.packed, "packed", false, "offer packed virtqueues beside split ones")
+	f.BoolVar(&o.msix, "msix", true, "vfio-user: an interrupt a queue; false for a VM from which the device is to be unplugged (QEMU aborts otherwise)")
 	f.BoolVar(&o.capabilities, "print-capabilities", false, "print what this back-end is, as QEMU's vhost-user conventions ask, and exit")
 	f.BoolVar(&o.dumpable, "dumpable", false, "let other programs of the same user read this one's memory, and core files be written")
 	f.MarkHidden("dumpable")
@@ -129,13 +137,12 @@ func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
 	defer closeLogged(log, "engine", e)
 	o.device.Engine, o.device.Log = e, log
 
-	newDevice := func() (*virtio.Instance, vhostuser.Extension, error) {
+	newDevice := func() (*virtiocrypto.Device, *virtio.Instance, error) {
 		d, err := virtiocrypto.New(o.device)
 		if err != nil {
 			return nil, nil, err
 		}
-		in := virtio.NewInstance(d, virtio.Options{Log: log, Polling: virtio.Polling{Spin: o.spin}, CPUs: o.cpus})
-		return in, vhostcrypto.New(d, log), nil
+		return d, virtio.NewInstance(d, virtio.Options{Log: log, Polling: virtio.Polling{Spin: o.spin}, CPUs: o.cpus, Packed: o.packed}), nil
 	}
 	// What cannot be made now cannot be made later: better to say so before a
 	// front-end connects.
@@ -147,15 +154,39 @@ func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
 		return err
 	}
 	defer closeLogged(log, "socket", l)
-	log.Info("serving", "socket", o.socket, "engine", e.Name(), "queues", o.device.DataQueues)
-	return l.Serve(ctx, newDevice, vhostuser.Options{Log: log})
+	log.Info("serving", "socket", o.socket, "transport", o.transport, "engine", e.Name(), "queues", o.device.DataQueues)
+	if o.transport == vmm.TransportVFIOUser {
+		return vfiouser.ServeListener(ctx, l, func() (vfiouser.Device, error) {
+			_, in, err := newDevice()
+			if err != nil {
+				return nil, err
+			}
+			return virtiopci.New(in, virtiopci.Options{Log: log, NoMSIX: !o.msix})
+		}, vfiouser.Options{Log: log})
+	}
+	return vhostuser.ServeListener(ctx, l, func() (*virtio.Instance, vhostuser.Extension, error) {
+		d, in, err := newDevice()
+		if err != nil {
+			return nil, nil, err
+		}
+		return in, vhostcrypto.New(d, log), nil
+	}, vhostuser.Options{Log: log})
 }
 
-func (o serveOptions) listen() (*vhostuser.Listener, error) {
+// listen makes the socket, or takes over an inherited one.
+func (o serveOptions) listen() (*sock.Listener, error) {
 	if o.fd >= 0 {
-		return vhostuser.FromFD(o.fd)
+		return sock.FromFD(o.fd)
 	}
-	return vhostuser.Listen(o.socket)
+	return sock.Listen(o.socket)
+}
+
+// checkTransport says whether there is a transport of this name.
+func checkTransport(name string) error {
+	if name != vmm.TransportVhostUser && name != vmm.TransportVFIOUser {
+		return fmt.Errorf("--transport %q: there are %s and %s", name, vmm.TransportVhostUser, vmm.TransportVFIOUser)
+	}
+	return nil
 }
 
 // profile begins a CPU profile, which stop writes.
