@@ -32,10 +32,10 @@ type load struct {
 // classes of requests, whose latencies are counted apart.
 const classes = 2
 
-// newLoad makes a queue's ring.
-func newLoad(m *virtqdrv.Memory, c DeviceCase) (*load, error) {
+// newLoad makes a queue's ring, for so many requests.
+func newLoad(m *virtqdrv.Memory, c DeviceCase, depth int) (*load, error) {
 	size := 1
-	for size < c.Depth {
+	for size < depth {
 		size *= 2
 	}
 	ring, err := virtqdrv.New(m, virtqdrv.Config{Size: size, Indirect: descriptors + 2*c.Pieces, EventIdx: true})
