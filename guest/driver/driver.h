@@ -27,6 +27,7 @@
 #include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/rwsem.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
@@ -125,6 +126,7 @@ struct vcd_device {
 	enum vcd_state state;		/* read anywhere */
 	struct virtio_device *vdev;
 
+	struct notifier_block reboot;
 	struct delayed_work watchdog;
 	struct work_struct recover;
 	struct work_struct config;
