@@ -123,6 +123,10 @@ func TestResetWhileBusy(t *testing.T) {
 	}
 	close(r.dev.gate)
 	r.must(r.Reset(time.Now().Add(patience)))
+	// The last request's interrupt is not for the next driver.
+	if isr, err := r.ISR(); err != nil || isr != 0 {
+		t.Errorf("interrupt status %d, %v", isr, err)
+	}
 	r.start(0, 1)[0].exchange(1)
 }
 

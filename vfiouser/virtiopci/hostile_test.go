@@ -180,15 +180,17 @@ func TestNothingLeaks(t *testing.T) {
 		mem.Data[0] = 1
 		d, err := virtiopci.NewDriver(client)
 		check(err)
-		if i%4 == 0 {
+		if i%3 == 0 {
 			check(d.Negotiate(0))
 			check(d.Ready())
 		}
-		switch i % 3 {
+		switch i % 4 {
 		case 0: // with descriptors that belong to nothing
 			_, err = client.Start(vfiouser.CmdReset, 0, nil, event.FD(), event.FD())
 		case 1: // in the middle of a message, with descriptors
 			err = client.SendRaw(header(9, vfiouser.CmdSetIRQs, 36, 0), event.FD())
+		case 2: // with a message that ends the connection
+			err = client.SendRaw(header(9, vfiouser.CmdSetIRQs, 15, 0), event.FD(), event.FD())
 		}
 		check(err)
 		client.Close()
