@@ -175,8 +175,15 @@ func (c *Conn) idle(d time.Duration) bool {
 	}
 	n, end := 0, time.Now().Add(d)
 	_ = raw.Read(func(fd uintptr) bool {
-		n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(d.Milliseconds()))
-		return err != unix.EINTR || !time.Now().Before(end)
+		set := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		for left := d; ; left = time.Until(end) {
+			n, err = unix.Poll(set, int(max(left, 0).Milliseconds()))
+			// Interrupted is not readable: to return false here would wait
+			// for the next message, however late that comes.
+			if err != unix.EINTR {
+				return true
+			}
+		}
 	})
 	return n <= 0
 }
