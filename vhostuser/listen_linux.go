@@ -106,6 +106,9 @@ func listen(path string) (*Listener, error) {
 // same folder at the same time. It leaves nothing behind.
 func lockFolder(dir string) (unlock func(), err error) {
 	f, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: make the folder first", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -58,10 +58,12 @@ type benchLine struct {
 	Errors     uint64  `json:"errors"`
 	PingPong   float64 `json:"eventfd_pingpong_us,omitempty"`
 
-	// Only of --prefilled: what a request costs with one queue, and how many
-	// times that it costs with all.
+	// Only of --prefilled, and of the queues' threads as is CPU: what a request
+	// costs with one queue, and how many times that it costs with all. Then
+	// the same for all of the daemon, and for the raw engine.
 	OneCPU     float64 `json:"one_queue_cpu_ns_per_req,omitempty"`
 	Scaling    float64 `json:"scaling,omitempty"`
+	AllScaling float64 `json:"daemon_scaling,omitempty"`
 	RawScaling float64 `json:"raw_scaling,omitempty"`
 }
 
@@ -234,8 +236,8 @@ func (l benchLine) print(out io.Writer, o benchOptions) error {
 	case o.json:
 		return json.NewEncoder(out).Encode(l)
 	case o.prefilled:
-		_, err := fmt.Fprintf(out, "%8d %6d  %.1f ns with one queue, %.1f ns with %d: %.3f times (the raw engine in as many threads: %.3f)\n",
-			l.Size, l.Depth, l.OneCPU, l.CPU, l.Queues, l.Scaling, l.RawScaling)
+		_, err := fmt.Fprintf(out, "%8d %6d  %.1f ns with one queue, %.1f ns with %d: %.3f times (all of the daemon %.3f, the raw engine in as many threads %.3f)\n",
+			l.Size, l.Depth, l.OneCPU, l.CPU, l.Queues, l.Scaling, l.AllScaling, l.RawScaling)
 		return err
 	case o.bars:
 		_, err := fmt.Fprintln(out, l.bar())
@@ -315,7 +317,7 @@ func benchScaling(ctx context.Context, o benchOptions, self string, d bench.Devi
 	l := o.line("device", r.Case)
 	l.Queues = r.Queues
 	l.OneCPU, l.CPU = float64(r.One.Nanoseconds()), float64(r.All.Nanoseconds())
-	l.Scaling, l.RawScaling = r.Ratio, r.RawRatio
+	l.Scaling, l.AllScaling, l.RawScaling = r.Ratio, r.DaemonRatio, r.RawRatio
 	return l, nil
 }
 

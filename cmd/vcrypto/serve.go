@@ -71,6 +71,10 @@ The guest's memory must be shared with this process: start QEMU with
 			if o.transport != "vhost-user" {
 				return fmt.Errorf("--transport %q: there is vhost-user", o.transport)
 			}
+			// The library takes 0 for its default; who types it means something.
+			if d := o.device; d.DataQueues == 0 || d.MaxSessions == 0 || d.MaxSize == 0 || o.spin < 0 {
+				return errors.New("--queues, --max-sessions and --max-size are at least 1, and --spin is not negative")
+			}
 			log, err := o.log.logger(cmd)
 			if err != nil {
 				return err

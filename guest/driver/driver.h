@@ -69,7 +69,7 @@ struct vcd_session;
 /* One virtqueue and the requests the device holds. */
 struct vcd_queue {
 	struct vcd_device *dev;
-	char name[16];
+	char name[20];
 	wait_queue_head_t room;		/* woken when the device gives back */
 
 	spinlock_t lock;
@@ -101,7 +101,7 @@ struct vcd_req {
 struct vcd_device {
 	struct kref ref;
 	int index;			/* of /dev/cryptodevN */
-	char name[16];
+	char name[20];
 	struct miscdevice misc;
 	wait_queue_head_t gone_wait;	/* for poll */
 

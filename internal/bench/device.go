@@ -43,7 +43,8 @@ type DeviceCase struct {
 	CPUs []int
 	Here int
 
-	// Profile, if not empty, is where the daemon writes a CPU profile.
+	// Profile, if not empty, is where the daemon writes a CPU profile. The raw
+	// engine has no turns then, in which the daemon would only look for work.
 	Profile string
 }
 
@@ -113,8 +114,11 @@ func Device(ctx context.Context, program string, c DeviceCase, r Rounds) (_ Devi
 		return DeviceRate{}, err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	if err := b.startRaw(program); err != nil {
-		return DeviceRate{}, err
+	b.raw = &rawRunner{name: "not measured beside a profile", close: func() error { return nil }}
+	if c.Profile == "" {
+		if err := b.startRaw(program); err != nil {
+			return DeviceRate{}, err
+		}
 	}
 	return b.measure(ctx, r)
 }
@@ -331,7 +335,10 @@ func (b *deviceBench) measure(ctx context.Context, r Rounds) (out DeviceRate, er
 		return out, err
 	}
 	queues := float64(b.Queues) // each does as many batches
-	out.Requests, out.Raw, out.Ratio = queues*t.rate(0), t.rate(1), queues*t.ratio(0, 1)
+	out.Requests = queues * t.rate(0)
+	if len(t) > 1 {
+		out.Raw, out.Ratio = t.rate(1), queues*t.ratio(0, 1)
+	}
 	if len(t) > 2 {
 		out.Burst, out.BurstRatio = t.rate(2), queues*t.ratio(0, 2)
 	}

@@ -23,8 +23,8 @@ type load struct {
 	requests []*cryptodrv.Plain
 	want     [][]byte
 	slots    []virtqdrv.Slot
-	class    []uint8     // by cookie
-	sent     []time.Time // by cookie
+	class    []uint8         // by cookie
+	sent     []time.Duration // by cookie, since run began
 	used     []virtqdrv.Used
 	latency  [classes]histogram
 
@@ -64,8 +64,8 @@ func (l *load) add(m *virtqdrv.Memory, c Case, sessions []uint64, inputs []input
 		l.slots = append(l.slots, slot)
 		l.class = append(l.class, uint8(class))
 	}
-	l.sent = make([]time.Time, len(l.requests))
-	l.used = make([]virtqdrv.Used, len(l.requests))
+	l.sent = make([]time.Duration, len(l.requests))
+	l.used = make([]virtqdrv.Used, min(len(l.requests), reapMost))
 	return nil
 }
 
@@ -77,6 +77,10 @@ func cuts(at, n, pieces int) (offsets []int) {
 	return offsets
 }
 
+// reapMost is how many answers are taken at once: so few that the device has
+// new requests while the rest are taken.
+const reapMost = 64
+
 // descriptors of a request: header, IV, source, destination, status.
 const descriptors = 5
 
@@ -85,36 +89,31 @@ const descriptors = 5
 func (l *load) run(stop func() bool) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	now := time.Now()
+	start := time.Now()
 	for i, s := range l.slots {
-		if err := l.send(i, s, now); err != nil {
+		l.sent[i] = 0
+		if err := l.ring.AddSlot(s); err != nil {
 			return err
 		}
 	}
 	l.publish()
 	inFlight := len(l.requests)
-	for last := now; inFlight > 0; {
+	for last := time.Duration(0); inFlight > 0; {
 		n, err := l.reap()
 		if err != nil {
 			return err
 		}
+		now := time.Since(start)
 		if n == 0 {
-			if now := time.Now(); now.Sub(last) > deviceSilence {
+			if now-last > deviceSilence {
 				return fmt.Errorf("queue %d: no answer for %v to %d requests", l.events.Index, deviceSilence, inFlight)
 			}
 			continue
 		}
-		now := time.Now()
 		last = now
 		again := !stop()
-		for _, u := range l.used[:n] {
-			l.latency[l.class[u.Cookie]].add(now.Sub(l.sent[u.Cookie]), 1)
-			if !again {
-				continue
-			}
-			if err := l.send(int(u.Cookie), u.Slot, now); err != nil {
-				return err
-			}
+		if err := l.account(l.used[:n], now, again); err != nil {
+			return err
 		}
 		l.done += uint64(n)
 		if !again {
@@ -126,9 +125,28 @@ func (l *load) run(stop func() bool) error {
 	return nil
 }
 
-func (l *load) send(i int, s virtqdrv.Slot, now time.Time) error {
-	l.sent[i] = now
-	return l.ring.AddSlot(s)
+// account counts the latencies of answers, and adds their requests again.
+func (l *load) account(answers []virtqdrv.Used, now time.Duration, again bool) error {
+	// Requests that were sent together are mostly answered together.
+	var class uint8
+	sent, same := time.Duration(-1), uint64(0)
+	for i := range answers {
+		u := &answers[i]
+		if l.sent[u.Cookie] != sent || l.class[u.Cookie] != class {
+			l.latency[class].add(now-sent, same)
+			sent, class, same = l.sent[u.Cookie], l.class[u.Cookie], 0
+		}
+		same++
+		if !again {
+			continue
+		}
+		l.sent[u.Cookie] = now
+		if err := l.ring.AddSlot(u.Slot); err != nil {
+			return err
+		}
+	}
+	l.latency[class].add(now-sent, same)
+	return nil
 }
 
 func (l *load) publish() {

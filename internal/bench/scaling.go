@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -18,8 +17,14 @@ import (
 type ScalingRate struct {
 	DeviceCase
 
-	One, All time.Duration // CPU time of the daemon, a request: medians
-	Ratio    float64       // of All to One: the median of the rounds' ratios
+	// CPU time of the queues' threads, a request: medians; and the median of
+	// the rounds' ratios of All to One.
+	One, All time.Duration
+	Ratio    float64
+
+	// DaemonRatio is the same ratio for all threads of the daemon. It is lower:
+	// what the Go runtime does when it wakes up is there once.
+	DaemonRatio float64
 
 	// RawRatio is the same ratio for the raw engine, in as many threads, each
 	// on the CPU of its queue: what the machine itself takes.
@@ -58,22 +63,23 @@ func Scaling(ctx context.Context, program string, c DeviceCase, r Rounds) (_ Sca
 	for _, l := range b.loads {
 		l.ring.DisableInterrupts()
 	}
-	var ones, alls, ratios, rawRatios []float64
+	var ones, alls, ratios, daemonRatios, rawRatios []float64
 	for range r.Count {
 		if err := ctx.Err(); err != nil {
 			return ScalingRate{}, err
 		}
-		one, all, err := alone(len(b.loads), func(queues []int) (float64, error) { return b.prefilled(queues) })
+		one, all, err := alone(len(b.loads), b.prefilled)
 		if err != nil {
 			return ScalingRate{}, err
 		}
-		ones, alls, ratios = append(ones, one), append(alls, all), append(ratios, all/one)
+		ones, alls = append(ones, one.queues), append(alls, all.queues)
+		ratios, daemonRatios = append(ratios, all.queues/one.queues), append(daemonRatios, all.daemon/one.daemon)
 		if one, all, err = alone(len(b.loads), raws.run); err != nil {
 			return ScalingRate{}, err
 		}
-		rawRatios = append(rawRatios, all/one)
+		rawRatios = append(rawRatios, all.queues/one.queues)
 	}
-	out := ScalingRate{DeviceCase: b.DeviceCase, Ratio: median(ratios), RawRatio: median(rawRatios)}
+	out := ScalingRate{DeviceCase: b.DeviceCase, Ratio: median(ratios), DaemonRatio: median(daemonRatios), RawRatio: median(rawRatios)}
 	out.One, out.All = time.Duration(median(ones)), time.Duration(median(alls))
 	return out, b.verify()
 }
@@ -81,30 +87,35 @@ func Scaling(ctx context.Context, program string, c DeviceCase, r Rounds) (_ Sca
 // scalingRounds is how often Scaling measures if nothing else is said.
 const scalingRounds = 101
 
+// cost is CPU time in nanoseconds a request: of the queues' threads, and of the
+// whole daemon.
+type cost struct{ queues, daemon float64 }
+
 // alone measures each of n queues by itself, and then all of them.
-func alone(n int, measure func(queues []int) (float64, error)) (one, all float64, err error) {
+func alone(n int, measure func(queues []int) (cost, error)) (one, all cost, err error) {
 	var queues []int
 	for i := range n {
 		queues = append(queues, i)
-		cost, err := measure([]int{i})
+		c, err := measure([]int{i})
 		if err != nil {
-			return 0, 0, err
+			return one, all, err
 		}
-		one += cost / float64(n)
+		one.queues += c.queues / float64(n)
+		one.daemon += c.daemon / float64(n)
 	}
 	all, err = measure(queues)
 	return one, all, err
 }
 
-// prefilled has queues work off full rings, and returns the daemon's CPU time
-// in nanoseconds a request.
-func (b *deviceBench) prefilled(queues []int) (float64, error) {
+// prefilled has queues work off full rings, and returns what a request
+// cost.
+func (b *deviceBench) prefilled(queues []int) (cost, error) {
 	requests := 0
 	for _, i := range queues {
 		l := b.loads[i]
 		for _, s := range l.slots {
 			if err := l.ring.AddSlot(s); err != nil {
-				return 0, err
+				return cost{}, err
 			}
 		}
 		requests += len(l.slots)
@@ -112,7 +123,7 @@ func (b *deviceBench) prefilled(queues []int) (float64, error) {
 	}
 	before, err := b.settle()
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	for _, i := range queues {
 		b.loads[i].events.Kick.Notify()
@@ -124,30 +135,37 @@ func (b *deviceBench) prefilled(queues []int) (float64, error) {
 			l := b.loads[i]
 			n, err := l.ring.Reap(l.used)
 			if err != nil {
-				return 0, err
+				return cost{}, err
 			}
 			l.done += uint64(n)
 			left -= n
 		}
 		if time.Since(start) > deviceSilence {
-			return 0, fmt.Errorf("no answer for %v to %d requests", deviceSilence, left)
+			return cost{}, fmt.Errorf("no answer for %v to %d requests", deviceSilence, left)
 		}
 	}
 	after, err := b.settle()
-	return float64(after-before) / float64(requests), err
+	return cost{
+		queues: (after.queues - before.queues) / float64(requests),
+		daemon: (after.daemon - before.daemon) / float64(requests),
+	}, err
 }
 
 // settle waits until the daemon sleeps and returns the CPU time it has used.
-func (b *deviceBench) settle() (time.Duration, error) {
-	last := time.Duration(-1)
-	for {
-		now, err := b.daemon.cpuTime()
-		if err != nil || now == last {
+func (b *deviceBench) settle() (now cost, err error) {
+	for last := (cost{-1, -1}); now != last; time.Sleep(settled) {
+		last = now
+		all, err := b.daemon.cpuTime()
+		if err != nil {
 			return now, err
 		}
-		last = now
-		time.Sleep(settled)
+		queues, err := b.daemon.pinnedTime()
+		if err != nil {
+			return now, err
+		}
+		now = cost{float64(queues), float64(all)}
 	}
+	return now, nil
 }
 
 // rawThreads are raw engines, each with a CPU of its own.
@@ -173,8 +191,8 @@ func newRawThreads(name string, c Case, cpus []int) (*rawThreads, error) {
 	return t, nil
 }
 
-// run returns the threads' CPU time in nanoseconds a request.
-func (t *rawThreads) run(which []int) (float64, error) {
+// run returns the threads' CPU time a request.
+func (t *rawThreads) run(which []int) (cost, error) {
 	costs, errs := make([]time.Duration, len(which)), make([]error, len(which))
 	var all sync.WaitGroup
 	for k, i := range which {
@@ -183,7 +201,7 @@ func (t *rawThreads) run(which []int) (float64, error) {
 			if _, errs[k] = pin(t.cpus[i]); errs[k] != nil {
 				return
 			}
-			runtime.LockOSThread()
+			t.raws[i].runs[0](t.batches) // its memory may be in another CPU's cache
 			before := threadTime()
 			_, errs[k] = t.raws[i].runs[0](t.batches)
 			costs[k] = threadTime() - before
@@ -194,7 +212,8 @@ func (t *rawThreads) run(which []int) (float64, error) {
 	for _, c := range costs {
 		sum += c
 	}
-	return float64(sum) / float64(len(which)*t.batches*t.depth), errors.Join(errs...)
+	each := float64(sum) / float64(len(which)*t.batches*t.depth)
+	return cost{each, each}, errors.Join(errs...)
 }
 
 // threadTime is the CPU time of the calling thread.

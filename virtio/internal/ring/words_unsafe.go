@@ -80,10 +80,9 @@ func StoreWordFence(w *uint32, v uint32) {
 	Fence()
 }
 
-// Load16, Load32 and Load64 read a field at once.
+// Load16 and Load32 read a field at once.
 func Load16(b []byte) uint16 { return *(*uint16)(unsafe.Pointer(&b[:2][0])) }
 func Load32(b []byte) uint32 { return *(*uint32)(unsafe.Pointer(&b[:4][0])) }
-func Load64(b []byte) uint64 { return *(*uint64)(unsafe.Pointer(&b[:8][0])) }
 
 // Store16, Store32 and Store64 write a field at once.
 func Store16(b []byte, v uint16) { *(*uint16)(unsafe.Pointer(&b[:2][0])) = v }
