@@ -16,9 +16,9 @@ import (
 
 // Error is what is wrong in a line of a file.
 type Error struct {
-	File string
-	Line int
-	What string
+	File string `json:"file"`
+	Line int    `json:"line"`
+	What string `json:"error"`
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.What) }
