@@ -20,12 +20,14 @@ import (
 // is more: the data and its header.
 type Rates struct {
 	// Requests and Bytes are what there may be in a second.
-	Requests, Bytes int
+	Requests int `json:"requests,omitempty"`
+	Bytes    int `json:"bytes,omitempty"`
 	// RequestBurst and ByteBurst are how many there may be at once after a
 	// time of less; a tenth of a second's worth (and at least one) if 0.
 	// Bytes are counted when requests have been taken, so that one that is
 	// larger than a burst passes, and is paid for by a longer wait.
-	RequestBurst, ByteBurst int
+	RequestBurst int `json:"request_burst,omitempty"`
+	ByteBurst    int `json:"byte_burst,omitempty"`
 }
 
 // burstPart is the part of a second whose worth is the burst unless told.

@@ -124,7 +124,7 @@ func (c *check) socket(f fileSocket) Socket {
 	if !ok || mode < 0 || mode > int64(fs.ModePerm) {
 		c.bad("socket.mode", "%v is not a mode such as \"0660\" or 0o660", f.Mode)
 	}
-	s.Mode = fs.FileMode(mode)
+	s.Mode = Mode(mode)
 	switch v := f.Group.(type) {
 	case nil:
 	case int64:

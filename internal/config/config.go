@@ -14,6 +14,7 @@
 package config
 
 import (
+	"fmt"
 	"io/fs"
 	"time"
 
@@ -55,11 +56,17 @@ type Device struct {
 
 // Socket is where a device's front-end connects, and who may.
 type Socket struct {
-	Path string      `json:"path"`
-	Mode fs.FileMode `json:"mode"`
+	Path string `json:"path"`
+	Mode Mode   `json:"mode"`
 	// Group is a name or a number; "" leaves the group alone.
 	Group string `json:"group,omitempty"`
 }
+
+// Mode is a file's mode, which is written in octal.
+type Mode fs.FileMode
+
+// MarshalText returns the mode as chmod takes it.
+func (m Mode) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%04o", m), nil }
 
 // OpenSSL are engine openssl's settings; see [engine.Options].
 type OpenSSL struct {

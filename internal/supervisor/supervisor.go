@@ -151,6 +151,9 @@ func (s *Supervisor) Reload(children []Child) Changes {
 // Close ends all children and returns when they have ended.
 func (s *Supervisor) Close() { s.Reload(nil) }
 
+// lastWords is how long a child's last lines may take to be read.
+const lastWords = time.Second
+
 // keeper keeps one child running.
 type keeper struct {
 	o      *Options
@@ -232,7 +235,10 @@ func (k *keeper) once(ctx context.Context) error {
 		k.copyLog(stderr)
 	}()
 	err = cmd.Wait()
-	<-logged // its write end was the child's alone
+	// All it said is in the pipe. Should somebody it started hold the other
+	// end, that is not waited for.
+	stderr.SetReadDeadline(time.Now().Add(lastWords))
+	<-logged
 	return err
 }
 
