@@ -139,6 +139,9 @@ func (d *drain) commands(ctx context.Context, supervised bool) (context.Context,
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGUSR1, unix.SIGUSR2)
 	if supervised {
+		// Who reads the log is the supervisor: when it is gone, there is still
+		// an end to come to.
+		signal.Ignore(unix.SIGPIPE)
 		go func() {
 			defer cancel()
 			for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
