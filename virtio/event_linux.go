@@ -64,6 +64,11 @@ func (e *Event) Drain() {
 	}
 }
 
+// Take takes the signal of an event that poll(2) found readable, and reports
+// whether the descriptor is an eventfd at all: others may be readable for
+// ever.
+func (e *Event) Take() bool { return pollRead(0, e.fd)[0] == readable && e.take() }
+
 // take takes a signal that poll has seen. It reports false if this cannot be
 // an eventfd: those have a count to read that is not 0, while /dev/null, a
 // file or a socket may be readable for ever and have none.

@@ -22,10 +22,17 @@ type Notifier interface{ Notify() }
 type QueueConfig struct {
 	Ring virtq.Config
 
+	// Packed: VIRTIO_F_RING_PACKED was negotiated.
+	Packed bool
+
 	// Kick is signalled when the driver made chains available. The queue
 	// reads it and the transport closes it after Stop. With nil the ring is
-	// polled.
+	// polled, unless Doorbell is set.
 	Kick *Event
+
+	// Doorbell: the transport is told of kicks itself and passes them on with
+	// [Instance.Kick].
+	Doorbell bool
 
 	// Call is notified when chains were used; nil for a driver that polls.
 	// [Instance.SetCall] replaces it.
@@ -51,9 +58,10 @@ type Queue struct {
 	// Index is the queue's number.
 	Index int
 
-	ring     *virtq.Split
+	ring     virtqueue
 	mem      *mem.Memory
 	kick     *Event
+	doorbell bool   // kicks come through wake
 	wake     *Event // ours: something else wants the thread
 	broken   func(error)
 	poll     Polling
@@ -64,6 +72,7 @@ type Queue struct {
 	counters *Counters
 
 	stopping atomic.Bool
+	onHold   *atomic.Bool // of the instance
 	asleep   atomic.Bool
 	done     chan struct{} // closed when the thread has ended
 
@@ -136,7 +145,7 @@ func (q *Queue) notify() {
 // startQueue starts the queue's thread and returns. Whether the ring is in
 // memory at all the thread finds out: if not, it calls c.Broken.
 func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
-	ring, err := virtq.NewSplit(c.Ring)
+	ring, err := newVirtqueue(c.Ring, c.Packed)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +158,9 @@ func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
 		ring:     ring,
 		mem:      &in.mem,
 		kick:     c.Kick,
+		doorbell: c.Doorbell,
 		wake:     wake,
+		onHold:   &in.onHold,
 		call:     c.Call,
 		broken:   c.Broken,
 		poll:     in.polling,

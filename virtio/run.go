@@ -44,6 +44,10 @@ func (q *Queue) run(w Worker) {
 	var broken error
 	batch := make([]*virtq.Chain, q.Size())
 	for !q.stopping.Load() && broken == nil {
+		if q.onHold.Load() {
+			q.hold(w)
+			continue
+		}
 		if broken = q.attach(w); broken != nil {
 			break
 		}
@@ -87,6 +91,17 @@ func (q *Queue) attach(w Worker) error {
 	}
 	q.ring.SuppressKicks()
 	return nil
+}
+
+// hold finishes what the queue has and waits for the end of a hold, or for
+// the queue's.
+func (q *Queue) hold(w Worker) {
+	q.drain(w)
+	q.detach()
+	for q.onHold.Load() && !q.stopping.Load() {
+		pollRead(-1, -1, q.wake.FD())
+		q.wake.Drain()
+	}
 }
 
 // detach lets go of guest memory. No chain is held.
@@ -157,7 +172,7 @@ func (q *Queue) spin(w Worker) bool {
 			q.publish()
 			return true
 		}
-		if table != q.mem.Current() {
+		if table != q.mem.Current() || q.onHold.Load() {
 			return true
 		}
 		if time.Since(start) >= q.poll.Spin {
@@ -174,7 +189,7 @@ func (q *Queue) sleep(w Worker) {
 	// A queue that holds all it may, or has to pause, cannot take more, so it
 	// does not ask for kicks: what is available already would not let it sleep.
 	full := q.full() || q.pause > 0
-	if !full && q.ring.WantKicks() || w.Poll(true) || q.stopping.Load() {
+	if !full && q.ring.WantKicks() || w.Poll(true) || q.stopping.Load() || q.onHold.Load() {
 		q.publish()
 		q.ring.SuppressKicks()
 		return
@@ -186,7 +201,7 @@ func (q *Queue) sleep(w Worker) {
 	switch {
 	case q.pause > 0:
 		timeout = q.pause
-	case full:
+	case full, q.doorbell:
 	case q.kick != nil:
 		kickFD = q.kick.FD()
 	default:

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strconv"
@@ -21,14 +22,18 @@ import (
 
 	"vcrypto/engine"
 	"vcrypto/internal/config"
+	"vcrypto/internal/vmm"
+	"vcrypto/vfiouser"
+	"vcrypto/vfiouser/virtiopci"
 	"vcrypto/vhostuser"
 	"vcrypto/virtio"
+	"vcrypto/virtio/sock"
 	"vcrypto/virtiocrypto"
 	"vcrypto/virtiocrypto/vhostcrypto"
 )
 
 // transports are what --transport may name.
-var transports = []string{config.DefaultTransport}
+var transports = []string{vmm.TransportVhostUser, vmm.TransportVFIOUser}
 
 // capabilities is what --print-capabilities prints: QEMU's
 // docs/interop/vhost-user.json.
@@ -52,6 +57,8 @@ type serveOptions struct {
 	burstBytes   string
 	device       virtiocrypto.Options
 	spin         time.Duration
+	msix         bool
+	packed       bool
 	cpus         []int
 	capabilities bool
 	dumpable     bool
@@ -103,8 +110,8 @@ The guest's memory must be shared with this process: start QEMU with
 			if (o.socket == "") == (o.fd < 0) {
 				return errors.New("say where the front-end is: --socket-path PATH or --fd N, one of the two; or --config FILE")
 			}
-			if !slices.Contains(transports, o.transport) {
-				return fmt.Errorf("--transport %q: there is %s", o.transport, strings.Join(transports, ", "))
+			if err := checkTransport(o.transport); err != nil {
+				return err
 			}
 			if err := o.parse(); err != nil {
 				return err
@@ -151,6 +158,8 @@ The guest's memory must be shared with this process: start QEMU with
 	f.BoolVar(&o.json, "json", false, "with --check-config: print JSON")
 	f.BoolVar(&o.supervised, "supervised", false, "take commands on standard input and end with it")
 	f.MarkHidden("supervised")
+	f.BoolVar(&o.packed, "packed", false, "offer packed virtqueues beside split ones")
+	f.BoolVar(&o.msix, "msix", true, "vfio-user: an interrupt a queue; false for a VM from which the device is to be unplugged (QEMU aborts otherwise)")
 	f.BoolVar(&o.capabilities, "print-capabilities", false, "print what this back-end is, as QEMU's vhost-user conventions ask, and exit")
 	f.BoolVar(&o.dumpable, "dumpable", false, "let other programs of the same user read this one's memory, and core files be written")
 	f.MarkHidden("dumpable")
@@ -160,8 +169,13 @@ The guest's memory must be shared with this process: start QEMU with
 	return cmd
 }
 
+// gcPercent is how much garbage there may be beside what is in use. Requests
+// leave none, so collecting early costs nothing and keeps the daemon small.
+const gcPercent = 20
+
 // serve runs the device until ctx ends.
 func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
+	debug.SetGCPercent(gcPercent)
 	if o.cpuProfile != "" {
 		stop, err := profile(o.cpuProfile)
 		if err != nil {
@@ -185,14 +199,13 @@ func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
 	ctx, stop := drain.commands(ctx, o.supervised)
 	defer stop()
 
-	newDevice := func() (*virtio.Instance, vhostuser.Extension, error) {
+	newDevice := func() (*virtiocrypto.Device, *virtio.Instance, error) {
 		d, err := virtiocrypto.New(o.device)
 		if err != nil {
 			return nil, nil, err
 		}
 		drain.device(d)
-		in := virtio.NewInstance(d, virtio.Options{Log: log, Polling: virtio.Polling{Spin: o.spin}, CPUs: o.cpus})
-		return in, vhostcrypto.New(d, log), nil
+		return d, virtio.NewInstance(d, virtio.Options{Log: log, Polling: virtio.Polling{Spin: o.spin}, CPUs: o.cpus, Packed: o.packed}), nil
 	}
 	// What cannot be made now cannot be made later: better to say so before a
 	// front-end connects.
@@ -204,13 +217,29 @@ func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
 		return err
 	}
 	defer closeLogged(log, "socket", l)
-	log.Info("serving", "socket", o.socket, "engine", e.Name(), "queues", o.device.DataQueues)
-	return l.Serve(ctx, newDevice, vhostuser.Options{Log: log})
+	log.Info("serving", "socket", o.socket, "transport", o.transport, "engine", e.Name(), "queues", o.device.DataQueues)
+	if o.transport == vmm.TransportVFIOUser {
+		return vfiouser.ServeListener(ctx, l, func() (vfiouser.Device, error) {
+			_, in, err := newDevice()
+			if err != nil {
+				return nil, err
+			}
+			return virtiopci.New(in, virtiopci.Options{Log: log, NoMSIX: !o.msix})
+		}, vfiouser.Options{Log: log})
+	}
+	return vhostuser.ServeListener(ctx, l, func() (*virtio.Instance, vhostuser.Extension, error) {
+		d, in, err := newDevice()
+		if err != nil {
+			return nil, nil, err
+		}
+		return in, vhostcrypto.New(d, log), nil
+	}, vhostuser.Options{Log: log})
 }
 
-func (o serveOptions) listen() (*vhostuser.Listener, error) {
+// listen makes the socket, or takes over an inherited one.
+func (o serveOptions) listen() (*sock.Listener, error) {
 	if o.fd >= 0 {
-		return vhostuser.FromFD(o.fd)
+		return sock.FromFD(o.fd)
 	}
 	gid := -1
 	if o.group != "" {
@@ -223,7 +252,15 @@ func (o serveOptions) listen() (*vhostuser.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--socket-mode %q: not a mode such as 0660", o.mode)
 	}
-	return vhostuser.ListenAs(o.socket, vhostuser.Access{Mode: fs.FileMode(mode), GID: gid})
+	return sock.ListenAs(o.socket, sock.Access{Mode: fs.FileMode(mode), GID: gid})
+}
+
+// checkTransport says whether there is a transport of this name.
+func checkTransport(name string) error {
+	if !slices.Contains(transports, name) {
+		return fmt.Errorf("--transport %q: there are %s", name, strings.Join(transports, ", "))
+	}
+	return nil
 }
 
 // profile begins a CPU profile, which stop writes.

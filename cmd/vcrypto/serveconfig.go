@@ -121,6 +121,8 @@ func arguments(d config.Device) []string {
 	add("queues", strconv.Itoa(d.Queues))
 	add("max-sessions", strconv.Itoa(d.MaxSessions))
 	add("max-size", strconv.Itoa(d.MaxSize))
+	add("packed", strconv.FormatBool(d.Packed))
+	add("msix", strconv.FormatBool(d.MSIX))
 	add("legacy", strconv.FormatBool(d.Legacy))
 	add("spin", d.Spin.String())
 	add("rate-requests", strconv.Itoa(d.Rates.Requests))

@@ -54,7 +54,7 @@ static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 			err = -EIO;
 		goto unlock;
 	}
-	r->since = jiffies;
+	r->since = READ_ONCE(d->ticks);
 	r->inflight = true;
 	r->orphan = orphan;
 	list_add_tail(&r->link, &q->inflight);

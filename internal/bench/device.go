@@ -43,6 +43,16 @@ type DeviceCase struct {
 	CPUs []int
 	Here int
 
+	// Spin, if not 0, is how long the daemon's queues look for work before they
+	// sleep, instead of what Asleep makes it.
+	Spin time.Duration
+
+	// others are the cases of the queues after the first, if they are not all
+	// alike. mixed, if not nil, is more requests for the first queue, whose
+	// latencies are counted apart, in class 1.
+	others []Case
+	mixed  *Case
+
 	// Profile, if not empty, is where the daemon writes a CPU profile. The raw
 	// engine has no turns then, in which the daemon would only look for work.
 	Profile string
@@ -127,7 +137,7 @@ func Device(ctx context.Context, program string, c DeviceCase, r Rounds) (_ Devi
 func openDevice(ctx context.Context, program string, c DeviceCase) (_ *deviceBench, err error) {
 	c.Queues = max(c.Queues, 1)
 	b := &deviceBench{}
-	if c.Case, err = c.Case.complete(); err == nil {
+	if err = c.completeAll(); err == nil {
 		b.DeviceCase = c
 		err = b.open(ctx, program)
 	}
@@ -148,11 +158,43 @@ type deviceBench struct {
 	pong    *pingPong // if Asleep
 }
 
+// completeAll completes the cases of all queues.
+func (c *DeviceCase) completeAll() (err error) {
+	if c.Case, err = c.Case.complete(); err != nil {
+		return err
+	}
+	for i := range c.others {
+		if c.others[i], err = c.others[i].complete(); err != nil {
+			return err
+		}
+	}
+	if c.mixed != nil {
+		mixed, err := c.mixed.complete()
+		c.mixed = &mixed
+		return err
+	}
+	return nil
+}
+
+// queueCases are the cases whose requests are on a queue, by class.
+func (c *DeviceCase) queueCases(queue int) []Case {
+	switch {
+	case queue == 0 && c.mixed != nil:
+		return []Case{c.Case, *c.mixed}
+	case queue > 0 && queue <= len(c.others):
+		return []Case{c.others[queue-1]}
+	}
+	return []Case{c.Case}
+}
+
 // open starts the daemon and lays out the rings and requests of all queues.
 func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 	spin := pollForever
 	if b.Asleep {
 		spin = "0"
+	}
+	if b.Spin != 0 {
+		spin = b.Spin.String()
 	}
 	args := []string{"--engine", b.Engine, "--queues", fmt.Sprint(b.Queues), "--spin", spin}
 	for _, cpu := range b.CPUs {
@@ -172,8 +214,12 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 	if err != nil {
 		return err
 	}
-	each := 2*max(b.Size, b.KeySize) + perReq + 2*b.Pieces*perPiece
-	size := (b.Queues+1)*ringRoom + b.Queues*b.Depth*each
+	size := (b.Queues + 1) * ringRoom
+	for i := range b.Queues {
+		for _, c := range b.queueCases(i) {
+			size += c.Depth * (2*max(c.Size, c.KeySize) + perReq + 2*b.Pieces*perPiece)
+		}
+	}
 	if b.memory, err = newMemory(b.Memory, size); err != nil {
 		return err
 	}
@@ -184,12 +230,18 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 		return err
 	}
 	for i := range b.Queues {
-		l, err := newLoad(&b.memory.Memory, b.DeviceCase)
+		cases, depth := b.queueCases(i), 0
+		for _, c := range cases {
+			depth += c.Depth
+		}
+		l, err := newLoad(&b.memory.Memory, b.DeviceCase, depth)
 		if err != nil {
 			return err
 		}
-		if err := b.add(l, b.Case, 0); err != nil {
-			return err
+		for class, c := range cases {
+			if err := b.add(l, c, class); err != nil {
+				return err
+			}
 		}
 		if l.events, err = b.startQueue(i, l.ring); err != nil {
 			return err

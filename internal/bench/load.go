@@ -11,7 +11,6 @@ import (
 	"vcrypto/vhostuser"
 	"vcrypto/virtio/virtqdrv"
 	"vcrypto/virtiocrypto"
-	"vcrypto/virtiocrypto/cryptodrv"
 )
 
 // load is the driver of one data queue: requests that are each sent again as
@@ -20,8 +19,7 @@ type load struct {
 	c        DeviceCase
 	ring     *virtqdrv.Queue
 	events   *vhostuser.FrontQueue
-	requests []*cryptodrv.Plain
-	want     [][]byte
+	requests []*request
 	slots    []virtqdrv.Slot
 	class    []uint8         // by cookie
 	sent     []time.Duration // by cookie, since run began
@@ -34,47 +32,34 @@ type load struct {
 // classes of requests, whose latencies are counted apart.
 const classes = 2
 
-// newLoad makes a queue's ring.
-func newLoad(m *virtqdrv.Memory, c DeviceCase) (*load, error) {
+// newLoad makes a queue's ring, for so many requests.
+func newLoad(m *virtqdrv.Memory, c DeviceCase, depth int) (*load, error) {
 	size := 1
-	for size < c.Depth {
+	for size < depth {
 		size *= 2
 	}
 	ring, err := virtqdrv.New(m, virtqdrv.Config{Size: size, Indirect: descriptors + 2*c.Pieces, EventIdx: true})
 	return &load{c: c, ring: ring}, err
 }
 
-// add lays out requests, one for each input, of which none is sent yet.
+// add makes requests ready, one for each input, of which none is sent yet.
 func (l *load) add(m *virtqdrv.Memory, c Case, sessions []uint64, inputs []input, class int) error {
-	for i := range inputs {
-		in := &inputs[i]
-		readable, room, at := cryptodrv.Form{}.Data(c.work(in, sessions[in.key]))
-		readCuts := append([]int{cryptodrv.HeaderSize, at}, cuts(at, len(in.src), l.c.Pieces)...)
-		writeCuts := append(cuts(0, room, l.c.Pieces), room)
-		r, err := cryptodrv.NewPlain(m, readable, room, readCuts, writeCuts, 0)
-		if err != nil {
-			return err
-		}
-		slot, err := r.Prepare(l.ring, uint64(len(l.requests)))
+	requests, err := layOut(m, c, sessions, inputs, l.c.Pieces)
+	if err != nil {
+		return err
+	}
+	for _, r := range requests {
+		slot, err := l.ring.Prepare(r.readable, r.writable, uint64(len(l.requests)))
 		if err != nil {
 			return err
 		}
 		l.requests = append(l.requests, r)
-		l.want = append(l.want, in.want)
 		l.slots = append(l.slots, slot)
 		l.class = append(l.class, uint8(class))
 	}
 	l.sent = make([]time.Duration, len(l.requests))
 	l.used = make([]virtqdrv.Used, min(len(l.requests), reapMost))
 	return nil
-}
-
-// cuts divides n bytes at an offset into a number of pieces.
-func cuts(at, n, pieces int) (offsets []int) {
-	for i := 1; i < pieces; i++ {
-		offsets = append(offsets, at+n*i/pieces)
-	}
-	return offsets
 }
 
 // reapMost is how many answers are taken at once: so few that the device has
@@ -177,17 +162,17 @@ func (l *load) reap() (int, error) {
 func (l *load) verify(atLeast int) error {
 	for done := 0; done < atLeast; done += len(l.requests) {
 		for _, r := range l.requests {
-			r.Forget()
+			r.forget()
 		}
 		if err := l.run(func() bool { return true }); err != nil {
 			return err
 		}
 		for i, r := range l.requests {
-			if s := r.Status(); s != virtiocrypto.StatusOK {
+			if s := r.status(); s != virtiocrypto.StatusOK {
 				l.errors++
 				return fmt.Errorf("queue %d, request %d: the device answered %s", l.events.Index, i, s)
 			}
-			if !bytes.HasPrefix(r.Result(), l.want[i]) {
+			if !bytes.HasPrefix(r.result(), r.want) {
 				l.errors++
 				return fmt.Errorf("queue %d, request %d: the device's answer is wrong", l.events.Index, i)
 			}

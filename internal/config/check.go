@@ -60,6 +60,8 @@ func (c *check) device(f fileDevice) Device {
 		Legacy:      f.Legacy,
 		Spin:        DefaultSpin,
 		Drain:       f.Drain,
+		Packed:      f.Packed,
+		MSIX:        f.MSIX == nil || *f.MSIX,
 		MaxSessions: c.number("limits.sessions", f.Limits.Sessions, virtiocrypto.DefaultMaxSessions, 1, virtiocrypto.MaxSessions),
 		MaxSize: c.size("limits.request-size", f.Limits.RequestSize,
 			virtiocrypto.DefaultMaxSize, virtiocrypto.MinMaxSize, virtiocrypto.MaxMaxSize),
@@ -86,6 +88,9 @@ func (c *check) device(f fileDevice) Device {
 		if err != nil || d.Spin < 0 || d.Spin > maxSpin {
 			c.bad("spin", "%q is not a time between \"0s\" and %q", *f.Spin, maxSpin)
 		}
+	}
+	if f.MSIX != nil && d.Transport != vfioUser {
+		c.bad("msix", "only transport %q has it", vfioUser)
 	}
 	for _, cpu := range f.CPUs {
 		if cpu < 0 || cpu > maxCPU {

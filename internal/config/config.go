@@ -48,6 +48,8 @@ type Device struct {
 	Spin    time.Duration      `json:"spin"`
 	CPUs    []int              `json:"cpus,omitempty"`
 	Drain   bool               `json:"drain"`
+	Packed  bool               `json:"packed"`
+	MSIX    bool               `json:"msix"` // of vfio-user
 
 	MaxSessions int                `json:"max_sessions"`
 	MaxSize     int                `json:"max_size"` // bytes
@@ -79,6 +81,7 @@ type OpenSSL struct {
 // Defaults of what is not the device's own.
 const (
 	DefaultTransport  = "vhost-user"
+	vfioUser          = "vfio-user"
 	DefaultSocketMode = 0o600
 
 	// DefaultSpin is how long a queue looks at its ring after its last

@@ -13,7 +13,7 @@ import (
 	"vcrypto/virtiocrypto"
 )
 
-var known = Known{Transports: []string{"vhost-user"}, Engines: []string{"gocrypto", "openssl"}}
+var known = Known{Transports: []string{"vhost-user", "vfio-user"}, Engines: []string{"gocrypto", "openssl"}}
 
 // TestExample: the documented example is a good file, and says what it says.
 func TestExample(t *testing.T) {
@@ -27,7 +27,7 @@ func TestExample(t *testing.T) {
 	plain := Device{
 		Name: "vm1", Transport: "vhost-user", Socket: Socket{Path: "/run/vcrypto/vm1.sock", Mode: 0o600},
 		Engine: "auto", Queues: virtiocrypto.DefaultDataQueues, Spin: DefaultSpin,
-		MaxSessions: virtiocrypto.DefaultMaxSessions, MaxSize: virtiocrypto.DefaultMaxSize,
+		MaxSessions: virtiocrypto.DefaultMaxSessions, MaxSize: virtiocrypto.DefaultMaxSize, MSIX: true,
 	}
 	if !reflect.DeepEqual(c.Devices[0], plain) {
 		t.Errorf("a device with defaults is\n%+v, want\n%+v", c.Devices[0], plain)
@@ -39,6 +39,7 @@ func TestExample(t *testing.T) {
 		Allowed:     []engine.Algorithm{engine.AESCBC, engine.AESCTR, engine.AESGCM, engine.HMACSHA256, engine.RSARaw, engine.RSAPKCS1},
 		MaxSessions: 8192, MaxSize: 1 << 20,
 		Rates: virtiocrypto.Rates{Requests: 200_000, RequestBurst: 20_000, Bytes: 2e9, ByteBurst: 200e6},
+		MSIX:  true,
 	}
 	if !reflect.DeepEqual(c.Devices[1], full) {
 		t.Errorf("a device with all keys is\n%+v, want\n%+v", c.Devices[1], full)
@@ -70,7 +71,7 @@ func TestErrors(t *testing.T) {
 		{"mode", head + "socket.mode = \"0999\"", []string{"4: device \"a\": socket.mode"}},
 		{"mode as a number", head + "socket.mode = 0o7777", []string{"4: device \"a\": socket.mode"}},
 		{"group", head + "socket.group = \"no such group\"", []string{"4: device \"a\": socket.group"}},
-		{"transport", head + "transport = \"carrier-pigeon\"", []string{"4: device \"a\": transport: \"carrier-pigeon\": there are vhost-user"}},
+		{"transport", head + "transport = \"carrier-pigeon\"", []string{"4: device \"a\": transport: \"carrier-pigeon\": there are vhost-user, vfio-user"}},
 		{"engine", head + "engines.default = \"steam\"", []string{"4: device \"a\": engines.default: \"steam\": there are auto, gocrypto, openssl"}},
 		{"engine by algorithm", head + "engines = { default = \"auto\", aes-cbc = \"steam\" }", []string{"4: device \"a\": engines.aes-cbc"}},
 		{"engine by no algorithm", head + "engines = { aes-cbd = \"auto\" }", []string{"4: device \"a\": engines.aes-cbd"}},
@@ -81,6 +82,7 @@ func TestErrors(t *testing.T) {
 		{"algorithm", head + "algorithms = [\"aes-cbc\", \"aes\"]", []string{"4: device \"a\": algorithms: unknown algorithm \"aes\""}},
 		{"legacy", head + "algorithms = [\"md5\"]", []string{"4: device \"a\": algorithms: md5 needs legacy = true"}},
 		{"another service's", head + "services = [\"cipher\"]\nalgorithms = [\"sha256\"]", []string{"5: device \"a\": algorithms: sha256 is of service \"hash\""}},
+		{"msix", head + "msix = false", []string{"4: device \"a\": msix: only transport \"vfio-user\" has it"}},
 		{"spin", head + "spin = \"20\"", []string{"4: device \"a\": spin"}},
 		{"long spin", head + "spin = \"1h\"", []string{"4: device \"a\": spin"}},
 		{"cpu", head + "cpus = [0, -1]", []string{"4: device \"a\": cpus: there is no CPU -1"}},

@@ -22,6 +22,8 @@ type fileDevice struct {
 	Spin       *string           `toml:"spin"`
 	CPUs       []int64           `toml:"cpus"`
 	Drain      bool              `toml:"drain"`
+	Packed     bool              `toml:"packed"`
+	MSIX       *bool             `toml:"msix"`
 	Limits     fileLimits        `toml:"limits"`
 }
 

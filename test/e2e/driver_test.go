@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"vcrypto/internal/vm"
-	"vcrypto/internal/vmm"
 )
 
 // driverTest returns one of the driver's own test programs.
@@ -27,7 +26,7 @@ func driverTest(t *testing.T, name string) vm.File {
 // programs that use it in all the manners there are, and its end.
 func TestGuestDriver(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		d := serve(t)
+		d := w.serve(t)
 		c := withDriver(t, "")
 		c.QEMU = w.qemu.Path
 		c.CPUs = 2
@@ -43,7 +42,7 @@ func TestGuestDriver(t *testing.T) {
 			t.Errorf("nodes: %s", nodes)
 		}
 		api := []string{"/tests/api"}
-		if w.route == vmm.RouteGeneric {
+		if w.wholeDevice() {
 			// Here the guest is told of all algorithms.
 			api = append(api, "--require-all")
 		}
@@ -95,7 +94,7 @@ func TestDeviceWithoutDaemon(t *testing.T) {
 // reset starts anew, and finds a fresh device.
 func TestStopAndReset(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		d := serve(t)
+		d := w.serve(t)
 		c := withDriver(t, "")
 		c.QEMU = w.qemu.Path
 		c.Devices = attach(t, w, d.socket)

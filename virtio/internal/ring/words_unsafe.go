@@ -103,3 +103,42 @@ func (d *Desc) Load() (addr uint64, length uint32, flags, next uint16) {
 	rest := d.rest
 	return d.addr, uint32(rest), uint16(rest >> (8 * (DescFlags - DescLen))), uint16(rest >> (8 * (DescNext - DescLen)))
 }
+
+// tail is the word with a packed descriptor's id and flags.
+func (d *Desc) tail() *uint32 {
+	return (*uint32)(unsafe.Add(unsafe.Pointer(d), PackedID))
+}
+
+// LoadTail reads a packed descriptor's id and flags. It acquires: what the
+// other side wrote before it wrote the flags is read after them.
+func (d *Desc) LoadTail() (id, flags uint16) {
+	w := atomic.LoadUint32(d.tail())
+	return uint16(w), uint16(w >> 16)
+}
+
+// StoreTail writes a packed descriptor's id and flags, and releases.
+func (d *Desc) StoreTail(id, flags uint16) {
+	atomic.StoreUint32(d.tail(), uint32(flags)<<16|uint32(id))
+}
+
+// StoreTailFence is StoreTail and a full barrier.
+func (d *Desc) StoreTailFence(id, flags uint16) {
+	StoreWordFence(d.tail(), uint32(flags)<<16|uint32(id))
+}
+
+// LoadBody reads a packed descriptor's address and length.
+func (d *Desc) LoadBody() (addr uint64, length uint32) { return d.addr, uint32(d.rest) }
+
+// StoreBody writes a packed descriptor's address and length.
+func (d *Desc) StoreBody(addr uint64, length uint32) {
+	d.addr = addr
+	d.StoreLength(length)
+}
+
+// StoreLength writes a descriptor's length.
+func (d *Desc) StoreLength(length uint32) {
+	*(*uint32)(unsafe.Add(unsafe.Pointer(d), DescLen)) = length
+}
+
+// LoadWord loads and acquires.
+func LoadWord(w *uint32) uint32 { return atomic.LoadUint32(w) }
