@@ -21,7 +21,7 @@ const (
 	// ownProtocolFeatures are the protocol features that this package
 	// provides for every device.
 	ownProtocolFeatures = ProtocolMQ | ProtocolReplyAck | ProtocolBackendReq |
-		ProtocolConfig | ProtocolResetDevice | ProtocolConfigureMemSlots
+		ProtocolConfig | ProtocolResetDevice | ProtocolConfigureMemSlots | ProtocolStatus
 
 	// maxErrors is how many failed requests a connection survives.
 	maxErrors = 64
@@ -49,6 +49,7 @@ type backend struct {
 	protocol     uint64 // acknowledged protocol features
 	features     uint64 // acknowledged features, with FeatureProtocolFeatures
 	haveFeatures bool   // SET_FEATURES came
+	status       uint8  // of the device, as SET_STATUS said
 	controlled   bool   // Extension.FrontEndControls
 	rings        []*vring
 	regions      []MemRegion // what Instance.Memory holds

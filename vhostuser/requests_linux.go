@@ -47,6 +47,9 @@ func init() {
 		ReqSetConfig:       {size: -1, needs: ProtocolConfig, harmless: true, handle: (*backend).setConfig},
 		ReqSetBackendReqFD: {minFDs: 1, maxFDs: 1, needs: ProtocolBackendReq, handle: (*backend).setChannel},
 
+		ReqSetStatus: {size: sizeU64, needs: ProtocolStatus, handle: (*backend).setStatus},
+		ReqGetStatus: {needs: ProtocolStatus, replies: true, handle: (*backend).getStatus},
+
 		ReqSetMemTable:    {size: -1, maxFDs: MaxFDs, handle: (*backend).setMemTable},
 		ReqGetMaxMemSlots: {needs: ProtocolConfigureMemSlots, replies: true, handle: (*backend).getMaxMemSlots},
 		ReqAddMemReg:      {size: sizeSingleRegion, minFDs: 1, maxFDs: 1, needs: ProtocolConfigureMemSlots, handle: (*backend).addMemReg},
@@ -165,6 +168,7 @@ func (b *backend) resetDevice(*Message) ([]byte, error) {
 		v.reset()
 	}
 	b.features, b.haveFeatures = 0, false
+	b.status = 0
 	b.resetPending = false
 	return nil, nil
 }

@@ -57,7 +57,7 @@ type vring struct {
 
 // ready reports whether a ring is to run.
 func (b *backend) ready(v *vring) bool {
-	if v.size == 0 || !v.placed || !v.kicked || v.failed || v.broken.Load() || v.index >= b.queues() {
+	if v.size == 0 || !v.placed || !v.kicked || v.failed || v.broken.Load() || v.index >= b.queues() || !b.driverOK() {
 		return false
 	}
 	if v.enable == unsaid {

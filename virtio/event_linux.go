@@ -115,11 +115,12 @@ func pollRead(timeout time.Duration, fds ...int) (found [2]readiness) {
 	for i, fd := range fds {
 		set[i] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
 	}
-	ms := -1
+	var limit *unix.Timespec
 	if timeout >= 0 {
-		ms = int(timeout.Milliseconds())
+		ts := unix.NsecToTimespec(timeout.Nanoseconds())
+		limit = &ts
 	}
-	if n, err := unix.Poll(set[:], ms); err != nil || n == 0 {
+	if n, err := unix.Ppoll(set[:], limit, nil); err != nil || n == 0 {
 		return found
 	}
 	for i, p := range set {

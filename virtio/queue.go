@@ -65,7 +65,9 @@ type Queue struct {
 	wake     *Event // ours: something else wants the thread
 	broken   func(error)
 	poll     Polling
-	cpu      int // the CPU of its thread, or -1
+	limiter  Limiter       // nil for none
+	pause    time.Duration // the limiter's: nothing is taken for so long
+	cpu      int           // the CPU of its thread, or -1
 	log      *slog.Logger
 	counters *Counters
 
@@ -107,6 +109,18 @@ func (q *Queue) Wake() {
 // SetPolling changes how the queue waits for work. Only [Device.NewWorker] may
 // call it, for a queue that is unlike the others.
 func (q *Queue) SetPolling(p Polling) { q.poll = p }
+
+// Limiter bounds what a queue takes. What it does not take waits in the
+// driver's ring, and in the end in the driver: nothing is refused.
+type Limiter interface {
+	// Allow returns how many chains may be taken now, at most max, which may
+	// be 0. If max is not and n is, wait is how long to take none; it is not
+	// 0 then. It is called from the queue's thread, often.
+	Allow(max int) (n int, wait time.Duration)
+}
+
+// SetLimiter bounds what the queue takes. Only [Device.NewWorker] may call it.
+func (q *Queue) SetLimiter(l Limiter) { q.limiter = l }
 
 // Log is the queue's log.
 func (q *Queue) Log() *slog.Logger { return q.log }

@@ -17,10 +17,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// socketMode is what a new socket's file permits: its owner may connect.
-	socketMode = 0o600
+// Access says who may connect to a new socket.
+type Access struct {
+	// Mode is what the socket's file permits; to connect is to write.
+	Mode fs.FileMode
+	// GID is the group the file belongs to; negative for the process's own.
+	GID int
+}
 
+// OwnerOnly lets only the owner of the process connect.
+var OwnerOnly = Access{0o600, -1}
+
+const (
 	// backlog is how many peers may wait while one is served.
 	backlog = 8
 
@@ -48,18 +56,21 @@ type Listener struct {
 	closed bool
 }
 
-// Listen makes a socket that only its owner may connect to. It takes over one
+// Listen makes a socket that only its owner may connect to; see [ListenAs].
+func Listen(path string) (*Listener, error) { return ListenAs(path, OwnerOnly) }
+
+// ListenAs makes a socket. It takes over one
 // that a process left behind, and refuses, with [ErrInUse], one that a process
 // listens on, and a path that is something else.
-func Listen(path string) (*Listener, error) {
-	l, err := listen(path)
+func ListenAs(path string, a Access) (*Listener, error) {
+	l, err := listen(path, a)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	return l, nil
 }
 
-func listen(path string) (*Listener, error) {
+func listen(path string, a Access) (*Listener, error) {
 	unlock, err := lockFolder(filepath.Dir(path))
 	if err != nil {
 		return nil, err
@@ -81,9 +92,13 @@ func listen(path string) (*Listener, error) {
 		return nil, os.NewSyscallError("bind", err)
 	}
 	l := &Listener{path: path}
-	// Nobody can connect until it listens: the mode is set in time.
+	// Nobody can connect until it listens: group and mode are set in time.
+	if a.GID >= 0 {
+		err = os.NewSyscallError("chown", unix.Lchown(path, -1, a.GID))
+	}
 	err = errors.Join(
-		os.NewSyscallError("chmod", unix.Chmod(path, socketMode)),
+		err,
+		os.NewSyscallError("chmod", unix.Chmod(path, uint32(a.Mode.Perm()))),
 		os.NewSyscallError("stat", unix.Lstat(path, &l.made)),
 		os.NewSyscallError("listen", unix.Listen(fd, backlog)),
 	)
