@@ -70,6 +70,30 @@ test-all: test ## every QEMU that Debian's suites have, every long test
 	@scripts/fetch-qemu bookworm-backports >/dev/null
 	VCRYPTO_TEST_ALL=1 go test -count=1 -timeout 60m ./test/e2e
 
+# What others do on the machine disturbs: what was measured meanwhile is
+# measured again, and marked if it does not help. BENCHFLAGS="-results FILE"
+# keeps results, and goes on from there.
+.PHONY: bench
+bench: ## measure everything (12 minutes); writes docs/performance.md and its plots
+	@scripts/setup build
+	@$(MAKE) --no-print-directory build
+	cd internal/bench/report && go run . -vcrypto $(CURDIR)/bin/vcrypto -docs $(CURDIR)/docs $(BENCHFLAGS)
+
+# The daemon under the loads that count: engine, algorithm, bytes a request.
+PGO_RUNS = ipsecmb:aes-cbc:64 ipsecmb:aes-cbc:1024 gocrypto:aes-cbc:64 gocrypto:aes-cbc:1024 \
+	ipsecmb:aes-gcm:1024 gocrypto:aes-gcm:1024
+
+.PHONY: pgo
+pgo: build ## renew the profile that the compiler optimizes bin/vcrypto by
+	@runs=$$(mktemp -d); trap 'rm -rf "$$runs"' EXIT; \
+	for run in $(PGO_RUNS); do \
+		IFS=: read -r engine alg size <<<"$$run"; \
+		bin/vcrypto bench device --engine $$engine --alg $$alg --size $$size \
+			--rounds 31 --time 100ms --cpu-profile "$$runs/$$engine-$$alg-$$size"; \
+	done; \
+	go tool pprof -proto "$$runs"/* >"$$runs/merged"; \
+	mv "$$runs/merged" cmd/vcrypto/default.pgo
+
 .PHONY: clean
 clean: ## remove what was built; the cache stays
 	rm -rf bin

@@ -18,7 +18,8 @@ func (w work) String() string {
 	return w.alg
 }
 
-// in is a case's arguments of `vcrypto bench`, by which its result is found.
+// in is a case's arguments of `vcrypto bench`, by which its result is found; see
+// repeatMark.
 type in string
 
 var (
@@ -70,8 +71,17 @@ func device(engine string, w work, size, depth int, more ...string) in {
 	return in(strings.Join(append(args, more...), " "))
 }
 
-// target is a case that the project has a target for.
-func target(w work, size int) in { return device("ipsecmb", w, size, fullDepth) }
+// target is a case that the project has a target for, the nth time: it is
+// measured repeats times, not in a row.
+func target(w work, size, n int) in {
+	return device("ipsecmb", w, size, fullDepth) + in(fmt.Sprintf("%s%d", repeatMark, n))
+}
+
+const repeats = 5
+
+// repeatMark stands between a case's arguments and what tells it from others
+// with the same.
+const repeatMark = " #"
 
 func raw(engine string, w work, size int) in {
 	return in(fmt.Sprintf("engine --engine %s --alg %s --op %s --size %d --depth %d", engine, w.alg, w.op, size, fullDepth))
@@ -98,9 +108,11 @@ func rsa(engine string, depth int) in {
 
 // cases are all, the most important first.
 func cases() (all []in) {
-	for _, w := range works[:2] {
-		for _, size := range targetSizes {
-			all = append(all, target(w, size))
+	for n := range repeats {
+		for _, w := range works[:2] {
+			for _, size := range targetSizes {
+				all = append(all, target(w, size, n))
+			}
 		}
 	}
 	for _, e := range engines {

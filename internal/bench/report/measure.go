@@ -55,7 +55,8 @@ func run(ctx context.Context, program string, c in) (result, error) {
 	r := result{Case: c}
 	start, busy, ours := time.Now(), busyTime(), ourTime()
 	var stderr bytes.Buffer
-	args := append([]string{"bench"}, append(strings.Fields(string(c)), "--json")...)
+	flags, _, _ := strings.Cut(string(c), repeatMark)
+	args := append([]string{"bench"}, append(strings.Fields(flags), "--json")...)
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
