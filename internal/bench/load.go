@@ -26,6 +26,10 @@ type load struct {
 	used     []virtqdrv.Used
 	latency  [classes]histogram
 
+	// pause is how long to wait before a request is sent again: who sends the
+	// next at once sends few while answers are slow, and so hardly counts it.
+	pause time.Duration
+
 	done, kicks, interrupts, errors uint64
 }
 
@@ -97,7 +101,11 @@ func (l *load) run(stop func() bool) error {
 		}
 		last = now
 		again := !stop()
-		if err := l.account(l.used[:n], now, again); err != nil {
+		if l.pause > 0 {
+			time.Sleep(l.pause)
+			last = time.Since(start)
+		}
+		if err := l.account(l.used[:n], now, last, again); err != nil {
 			return err
 		}
 		l.done += uint64(n)
@@ -110,8 +118,9 @@ func (l *load) run(stop func() bool) error {
 	return nil
 }
 
-// account counts the latencies of answers, and adds their requests again.
-func (l *load) account(answers []virtqdrv.Used, now time.Duration, again bool) error {
+// account counts the latencies of answers that came at a time, and adds their
+// requests again, as sent at another.
+func (l *load) account(answers []virtqdrv.Used, now, next time.Duration, again bool) error {
 	// Requests that were sent together are mostly answered together.
 	var class uint8
 	sent, same := time.Duration(-1), uint64(0)
@@ -125,7 +134,7 @@ func (l *load) account(answers []virtqdrv.Used, now time.Duration, again bool) e
 		if !again {
 			continue
 		}
-		l.sent[u.Cookie] = now
+		l.sent[u.Cookie] = next
 		if err := l.ring.AddSlot(u.Slot); err != nil {
 			return err
 		}

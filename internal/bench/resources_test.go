@@ -31,7 +31,7 @@ func TestTruncatedMemoryEndsOneDevice(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stop := other.loads[0].busy()
+			_, stop := other.loads[0].busy()
 			// From here on nothing here touches the memory: who does is ended.
 			l := b.loads[0]
 			for _, s := range l.slots {
@@ -44,7 +44,12 @@ func TestTruncatedMemoryEndsOneDevice(t *testing.T) {
 			if err := b.memory.File.Truncate(0); err != nil {
 				t.Fatal(err)
 			}
-			<-b.daemon.logged // it has ended
+			select {
+			case <-b.daemon.logged: // it has ended
+			case <-time.After(deviceSilence):
+				t.Error("the daemon lives on")
+				b.daemon.cmd.Process.Kill()
+			}
 			err = b.close()
 			if err == nil {
 				t.Fatal("the daemon ended as if nothing had happened")

@@ -31,7 +31,7 @@ func TestGuestDriver(t *testing.T) {
 		c.QEMU = w.qemu.Path
 		c.CPUs = 2
 		c.Devices = attach(t, w, d.socket)
-		for _, name := range []string{"abi", "api", "parallel", "lifecycle"} {
+		for _, name := range []string{"abi", "api", "compat", "parallel", "lifecycle"} {
 			c.Files = append(c.Files, driverTest(t, name))
 		}
 		v := boot(t, c)
@@ -54,6 +54,7 @@ func TestGuestDriver(t *testing.T) {
 			{"vcrypto", "test", "--size", "3145728"},
 			{"/tests/abi"},
 			api,
+			{"/tests/compat"},
 			{"/tests/parallel", "--quick"},
 			{"/tests/lifecycle", "--quick"},
 			{"vcrypto", "test"},

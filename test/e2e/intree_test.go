@@ -65,8 +65,7 @@ func TestInTreeDriver(t *testing.T) {
 // one says something: an engine that is wrong fails it.
 func TestInTreeSelfTestRuns(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		socket := filepath.Join(t.TempDir(), "s")
-		serveWrong(t, w, socket)
+		socket := serveEngine(t, w, wrongEngine{gocrypto.New()})
 		v := boot(t, vm.Config{
 			QEMU:    w.qemu.Path,
 			Modules: []string{"virtio_crypto"},
@@ -79,15 +78,17 @@ func TestInTreeSelfTestRuns(t *testing.T) {
 	})
 }
 
-// serveWrong serves a device whose engine gets the last bit of everything
-// wrong.
-func serveWrong(t *testing.T, w way, socket string) {
+// serveEngine serves a device with an engine of the test's, and returns its
+// socket.
+func serveEngine(t *testing.T, w way, e engine.Engine) (socket string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "s")
 	l, err := sock.Listen(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	newDevice := func() (*virtiocrypto.Device, *virtio.Instance, error) {
-		d, err := virtiocrypto.New(virtiocrypto.Options{Engine: wrongEngine{gocrypto.New()}})
+		d, err := virtiocrypto.New(virtiocrypto.Options{Engine: e})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -119,8 +120,10 @@ func serveWrong(t *testing.T, w way, socket string) {
 		}
 		l.Close()
 	})
+	return socket
 }
 
+// wrongEngine gets the last bit of everything wrong.
 type wrongEngine struct{ engine.Engine }
 
 func (e wrongEngine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {

@@ -97,7 +97,9 @@ func TestReset(t *testing.T) {
 // TestResetWhileBusy: a reset whose requests do not end is not done, says so,
 // delays no other answer for longer than clients wait, and is done when they
 // end.
-func TestResetWhileBusy(t *testing.T) {
+func TestResetWhileBusy(t *testing.T) { inTime(t, testResetWhileBusy) }
+
+func testResetWhileBusy(t *testing.T) (took time.Duration) {
 	r := newRig(t, &echo{gate: make(chan struct{})})
 	l := r.start(0, 1)[0]
 	l.send(0)
@@ -109,10 +111,7 @@ func TestResetWhileBusy(t *testing.T) {
 	if s == 0 {
 		t.Error("the reset is done while a request runs")
 	}
-	const clientsWait = 5 * time.Second
-	if took := time.Since(begin); took > clientsWait {
-		t.Errorf("the status was read after %v", took)
-	}
+	took = time.Since(begin)
 	// What a driver does meanwhile does no harm.
 	r.must(r.SetConfigVector(1))
 	r.must(r.Kick(0))
@@ -128,6 +127,7 @@ func TestResetWhileBusy(t *testing.T) {
 		t.Errorf("interrupt status %d, %v", isr, err)
 	}
 	r.start(0, 1)[0].exchange(1)
+	return took
 }
 
 // TestNoQueueBeforeDriverOK: what a driver makes available before it is ready
