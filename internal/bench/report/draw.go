@@ -5,8 +5,10 @@ package main
 import (
 	"fmt"
 	"image/color"
+	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -14,7 +16,7 @@ import (
 )
 
 var (
-	names = map[string]string{"gocrypto": "Go", "openssl": "OpenSSL", "ipsecmb": "multi-buffer"}
+	titles = map[string]string{"gocrypto": "Go", "openssl": "OpenSSL", "ipsecmb": "multi-buffer"}
 
 	colors = map[string]color.Color{
 		"gocrypto": color.RGBA{0x00, 0x7d, 0x9c, 0xff},
@@ -67,9 +69,22 @@ func newPlot(title, x, y string) *plot.Plot {
 	p.Title.Text = title
 	p.X.Label.Text, p.Y.Label.Text = x, y
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.Y.Tick.Marker = plot.LogTicks{Prec: -1}
+	p.Y.Tick.Marker = plot.TickerFunc(ticks)
+	p.Title.Padding, p.Legend.Padding, p.Legend.XOffs = vg.Points(6), vg.Points(2), vg.Points(4)
 	p.Add(plotter.NewGrid())
 	return p
+}
+
+// ticks are 1, 2 and 5 times the powers of ten.
+func ticks(low, high float64) (all []plot.Tick) {
+	for ten := math.Pow(10, math.Floor(math.Log10(low))); ten <= high; ten *= 10 {
+		for _, digit := range []float64{1, 2, 5} {
+			if v := digit * ten; v >= low && v <= high {
+				all = append(all, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', 3, 64)})
+			}
+		}
+	}
+	return all
 }
 
 // curve adds a line with a legend, if there is anything to draw.
@@ -93,12 +108,12 @@ func curve(p *plot.Plot, name, engine string, dashed bool, points plotter.XYs) e
 // drawThroughput draws the device and the raw engine over the size.
 func drawThroughput(path string, s *store, w work) error {
 	p := newPlot(fmt.Sprintf("%s, %d requests in flight, one queue", w, fullDepth), "bytes a request", "GB/s")
-	var ticks plot.ConstantTicks
+	var names plot.ConstantTicks
 	for _, size := range sizes {
-		ticks = append(ticks, plot.Tick{Value: float64(size), Label: bytesName(size)})
+		names = append(names, plot.Tick{Value: float64(size), Label: bytesName(size)})
 	}
-	p.X.Tick.Marker = ticks
-	p.Legend.Top, p.Legend.Left = true, true
+	p.X.Tick.Marker = names
+	p.Legend.XOffs = -p.Legend.XOffs
 	for _, e := range engines {
 		var device, raw plotter.XYs
 		for _, size := range sizes {
@@ -109,10 +124,10 @@ func drawThroughput(path string, s *store, w work) error {
 				}
 			}
 		}
-		if err := curve(p, names[e]+", device", e, false, device); err != nil {
+		if err := curve(p, titles[e]+", device", e, false, device); err != nil {
 			return err
 		}
-		if err := curve(p, names[e]+", raw", e, true, raw); err != nil {
+		if err := curve(p, titles[e]+", raw", e, true, raw); err != nil {
 			return err
 		}
 	}
@@ -124,21 +139,21 @@ func drawThroughput(path string, s *store, w work) error {
 func drawLatency(path string, s *store, size int) error {
 	w := works[0]
 	p := newPlot(fmt.Sprintf("%s, %s, %d to %d requests in flight, one queue, polled", w, bytesName(size), depths[0], depths[len(depths)-1]),
-		"requests a second", "µs")
-	p.X.Tick.Marker = plot.LogTicks{Prec: -1}
+		"million requests a second", "µs")
+	p.X.Tick.Marker = plot.TickerFunc(ticks)
 	p.Legend.Top, p.Legend.Left = true, true
 	for _, e := range engines {
 		var p50, p99 plotter.XYs
 		for _, depth := range depths {
 			if l := s.get(table(e, w, size, depth)); l != nil {
-				p50 = append(p50, plotter.XY{X: l.Requests, Y: l.P50})
-				p99 = append(p99, plotter.XY{X: l.Requests, Y: l.P99})
+				p50 = append(p50, plotter.XY{X: l.Requests / 1e6, Y: l.P50})
+				p99 = append(p99, plotter.XY{X: l.Requests / 1e6, Y: l.P99})
 			}
 		}
-		if err := curve(p, names[e]+", p50", e, false, p50); err != nil {
+		if err := curve(p, titles[e]+", p50", e, false, p50); err != nil {
 			return err
 		}
-		if err := curve(p, names[e]+", p99", e, true, p99); err != nil {
+		if err := curve(p, titles[e]+", p99", e, true, p99); err != nil {
 			return err
 		}
 	}

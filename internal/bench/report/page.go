@@ -136,7 +136,7 @@ func (p *page) Targets(op string) string {
 func (p *page) Polled() string {
 	var rows [][]string
 	for _, e := range engines {
-		rows = append(rows, p.row([]string{names[e]}, polled(e), 5, func(l *line) []string {
+		rows = append(rows, p.row([]string{titles[e]}, polled(e), 5, func(l *line) []string {
 			own := ownTime(l)
 			return []string{micros(own), micros(l.P50), micros(l.P50 - own), micros(l.P99), micros(l.P999)}
 		}))
@@ -152,7 +152,7 @@ func ownTime(l *line) float64 { return float64(l.Size) / l.RawGBps / 1e3 }
 func (p *page) Asleep() string {
 	var rows [][]string
 	for _, e := range engines {
-		rows = append(rows, p.row([]string{names[e]}, asleep(e, 1), 4, func(l *line) []string {
+		rows = append(rows, p.row([]string{titles[e]}, asleep(e, 1), 4, func(l *line) []string {
 			return []string{micros(l.P50), micros(l.PingPong), fmt.Sprintf("%.2f", l.P50/l.PingPong), micros(l.P99)}
 		}))
 	}
@@ -164,7 +164,7 @@ func (p *page) Signals() string {
 	var rows [][]string
 	for _, e := range engines {
 		for _, depth := range []int{1, 16, fullDepth} {
-			rows = append(rows, p.row([]string{fmt.Sprintf("%s, %d", names[e], depth)}, asleep(e, depth), 4, func(l *line) []string {
+			rows = append(rows, p.row([]string{fmt.Sprintf("%s, %d", titles[e], depth)}, asleep(e, depth), 4, func(l *line) []string {
 				return []string{fmt.Sprintf("%.0f", l.Requests/1e3), fmt.Sprintf("%.3f", l.Kicks), fmt.Sprintf("%.3f", l.Interrupts), fmt.Sprintf("%.0f", l.CPU)}
 			}))
 		}
@@ -220,7 +220,7 @@ func (p *page) RSA() string {
 			continue
 		}
 		for _, depth := range rsaDepths {
-			rows = append(rows, p.row([]string{fmt.Sprintf("%s, %d", names[e], depth)}, rsa(e, depth), 4, func(l *line) []string {
+			rows = append(rows, p.row([]string{fmt.Sprintf("%s, %d", titles[e], depth)}, rsa(e, depth), 4, func(l *line) []string {
 				return []string{fmt.Sprintf("%.0f", l.Requests), percent(l.Ratio), fmt.Sprintf("%.2f", l.P50/1e3), fmt.Sprintf("%.2f", l.P99/1e3)}
 			}))
 		}
@@ -258,7 +258,7 @@ func (p *page) Table(w work) string {
 			continue
 		}
 		for _, size := range sizes {
-			r := []string{names[e], bytesName(size)}
+			r := []string{titles[e], bytesName(size)}
 			for _, d := range depthsOf(w) {
 				cell := missing
 				if res, ok := p.store.results[table(e, w, size, d)]; ok {
