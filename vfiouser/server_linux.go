@@ -19,9 +19,10 @@ const (
 	// device goes on: QEMU takes a region away and at once maps its new parts.
 	settleTime = 20 * time.Millisecond
 
-	// settleShort is that time while much less memory is mapped than before:
-	// more is likely to come, and a ring may be in it.
-	settleShort = time.Second
+	// settleShort is that time while less memory is mapped than before: more
+	// is likely to come, however busy the client's machine is, and a ring may
+	// be in it.
+	settleShort = 2 * time.Second
 
 	// maxWarnings bounds what a client can write into the log.
 	maxWarnings = 64
@@ -98,7 +99,7 @@ func (s *server) loop() error {
 func (s *server) settle() {
 	for s.settling {
 		quiet := settleTime
-		if s.dma.Size() < s.before/2 {
+		if s.dma.Size() < s.before {
 			quiet = settleShort
 		}
 		left := quiet - time.Since(s.lastDMA)
