@@ -32,7 +32,7 @@ func TestGuestDriver(t *testing.T) {
 		c.QEMU = w.qemu.Path
 		c.CPUs = 2
 		c.Devices = attach(t, w, d.socket)
-		for _, name := range []string{"abi", "api", "parallel", "lifecycle"} {
+		for _, name := range []string{"abi", "api", "modes", "async", "parallel", "lifecycle"} {
 			c.Files = append(c.Files, driverTest(t, name))
 		}
 		v := boot(t, c)
@@ -42,10 +42,11 @@ func TestGuestDriver(t *testing.T) {
 		if strings.Count(nodes, "crw-rw-rw-") != 2 {
 			t.Errorf("nodes: %s", nodes)
 		}
-		api := []string{"/tests/api"}
+		api, modes := []string{"/tests/api"}, []string{"/tests/modes"}
 		if w.route == vmm.RouteGeneric {
 			// Here the guest is told of all algorithms.
 			api = append(api, "--require-all")
+			modes = append(modes, "--require-all")
 		}
 		for _, command := range [][]string{
 			{"vcrypto", "test"},
@@ -55,6 +56,8 @@ func TestGuestDriver(t *testing.T) {
 			{"vcrypto", "test", "--size", "3145728"},
 			{"/tests/abi"},
 			api,
+			modes,
+			{"/tests/async", "--quick"},
 			{"/tests/parallel", "--quick"},
 			{"/tests/lifecycle", "--quick"},
 			{"vcrypto", "test"},
