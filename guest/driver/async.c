@@ -55,6 +55,25 @@ static void vcd_file_drain(struct vcd_file *f)
 			vcd_queue_drain(&d->queues[i]);
 }
 
+/* Wait until no operation of the session flies. 0 or -EINTR. */
+int vcd_async_settle(struct vcd_session *s)
+{
+	struct vcd_device *d = s->dev;
+	unsigned int i;
+	int err;
+
+	for (i = 0; atomic_read(&s->async) && i < d->ndata; i++)
+		vcd_queue_drain(&d->queues[i]);
+	if (!atomic_read(&s->async))
+		return 0;
+	atomic_inc(&d->file_waiters);
+	for (i = 0; i < d->ndata; i++)
+		vcd_queue_arm(&d->queues[i]);
+	err = wait_event_killable(s->idle, !atomic_read(&s->async));
+	atomic_dec(&d->file_waiters);
+	return err ? -EINTR : 0;
+}
+
 /* Let go of an operation. Process context. */
 static void vcd_async_free(struct vcd_data *r)
 {

@@ -288,7 +288,7 @@ int vcd_auth(struct vcd_session *s, struct crypt_auth_op *caop)
 	err = down_write_killable(&s->rwsem);
 	if (err)
 		return err;
-	err = wait_event_killable(s->idle, !atomic_read(&s->async)) ? -EINTR : 0;
+	err = vcd_async_settle(s);
 	if (err)
 		goto out;
 	if (!caop->tag_len)

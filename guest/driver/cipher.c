@@ -10,10 +10,10 @@
 
 #include "driver.h"
 
-static unsigned int zero_copy = 512;
+static unsigned int zero_copy = 256;
 module_param(zero_copy, uint, 0644);
 MODULE_PARM_DESC(zero_copy,
-		 "Bytes from which on the caller's pages are handed to the device rather than copied; 0: never (default 512)");
+		 "Bytes from which on the caller's pages are handed to the device rather than copied; 0: never (default 256)");
 
 /*
  * The wire's length for @len bytes. Only CTR may end in a part block, and not

@@ -102,11 +102,9 @@ int vcd_crypt(struct vcd_session *s, struct vcd_op *o)
 	if (err)
 		return err;
 	if (chained) {
-		err = wait_event_killable(s->idle, !atomic_read(&s->async));
-		if (err) {
-			err = -EINTR;
+		err = vcd_async_settle(s);
+		if (err)
 			goto out;
-		}
 		memcpy(o->iv, s->iv, ivsize);
 	}
 	err = s->cipher ? vcd_crypt_cipher(s, o) : vcd_crypt_hash(s, o);

@@ -453,6 +453,7 @@ int vcd_auth(struct vcd_session *s, struct crypt_auth_op *caop);
 /* async.c */
 int vcd_async_submit(struct vcd_file *f, struct vcd_session *s, struct vcd_op *o);
 int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop);
+int vcd_async_settle(struct vcd_session *s);
 void vcd_async_close(struct vcd_file *f);
 __poll_t vcd_poll(struct file *filp, poll_table *wait);
 
