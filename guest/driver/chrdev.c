@@ -3,6 +3,7 @@
  * Open files and the ioctls. Which error comes when, and which check comes
  * first, is as in cryptodev-linux 1.14.
  */
+#include <crypto/hash.h>
 #include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -21,12 +22,38 @@ int vcd_file_new(struct file *filp, struct vcd_device *d)
 
 	if (!f)
 		return -ENOMEM;
+	f->user = vcd_user_get(current_uid());
+	if (!f->user) {
+		kfree(f);
+		return -ENOMEM;
+	}
+	kref_init(&f->ref);
 	spin_lock_init(&f->lock);
 	hash_init(f->sessions);
+	init_waitqueue_head(&f->wait);
+	spin_lock_init(&f->done_lock);
+	INIT_LIST_HEAD(&f->done);
 	vcd_get(d);
 	f->dev = d;
 	filp->private_data = f;
 	return 0;
+}
+
+static void vcd_file_release(struct kref *ref)
+{
+	struct vcd_file *f = container_of(ref, struct vcd_file, ref);
+
+	if (f->waiting)
+		atomic_dec(&f->dev->file_waiters);
+	vcd_user_put(f->user);
+	vcd_put(f->dev);
+	kfree(f);
+}
+
+/* Process context. */
+void vcd_file_put(struct vcd_file *f)
+{
+	kref_put(&f->ref, vcd_file_release);
 }
 
 /* No ioctl is running: each holds the file. */
@@ -37,12 +64,12 @@ static int vcd_close(struct inode *inode, struct file *filp)
 	struct hlist_node *next;
 	int i;
 
+	vcd_async_close(f);
 	hash_for_each_safe(f->sessions, i, next, s, node) {
 		hash_del(&s->node);
 		vcd_session_put(s);
 	}
-	vcd_put(f->dev);
-	kfree(f);
+	vcd_file_put(f);
 	return 0;
 }
 
@@ -85,100 +112,76 @@ static u32 vcd_session_publish(struct vcd_file *f, struct vcd_session *s)
 	return sid;
 }
 
-/*
- * The numbers that cryptodev-linux knows; others it refuses before it looks
- * at the key. What it knows and we do not serve is refused after, as there
- * when the kernel has no such algorithm.
- */
-static bool vcd_known_cipher(u32 id)
+/* The cipher's part of CIOCGSESSION. */
+static int vcd_session_cipher(struct vcd_session *s, const struct session_op *sop)
 {
-	switch (id) {
-	case 0:
-	case CRYPTO_DES_CBC:
-	case CRYPTO_3DES_CBC:
-	case CRYPTO_BLF_CBC:
-	case CRYPTO_AES_CBC:
-	case CRYPTO_AES_ECB:
-	case CRYPTO_AES_CFB:
-	case CRYPTO_AES_OFB:
-	case CRYPTO_AES_XTS:
-	case CRYPTO_CAMELLIA_CBC:
-	case CRYPTO_AES_CTR:
-	case CRYPTO_AES_GCM:
-	case CRYPTO_AES_CCM:
-	case CRYPTO_TLS11_AES_CBC_HMAC_SHA1:
-	case CRYPTO_TLS12_AES_CBC_HMAC_SHA256:
-	case CRYPTO_NULL:
-		return true;
-	}
-	return false;
+	const struct vcd_cipher *c;
+	u8 key[CRYPTO_CIPHER_MAX_KEY_LEN];
+	int err = -EFAULT;
+
+	if (sop->keylen > sizeof(key))
+		return -EINVAL;
+	/* There the two keys of an AEAD are one; we serve none that has two. */
+	if (vcd_is_aead(sop->cipher) && sop->mackeylen > CRYPTO_HMAC_MAX_KEY_LEN)
+		return -EINVAL;
+	if (copy_from_user(key, sop->key, sop->keylen))
+		goto out;
+	err = -EINVAL;
+	c = vcd_cipher_find(s->dev, sop->cipher);
+	if (!c || !vcd_key_ok(s->dev, c, sop->keylen))
+		goto out;
+	if (c->kind == VCD_AEAD && sop->mackeylen)
+		goto out;
+	err = vcd_session_set_cipher(s, c, key, sop->keylen);
+out:
+	memzero_explicit(key, sizeof(key));
+	return err;
 }
 
-static bool vcd_known_mac(u32 id)
+/* The hash's part of it. */
+static int vcd_session_mac(struct vcd_session *s, const struct session_op *sop)
 {
-	switch (id) {
-	case 0:
-	case CRYPTO_MD5_HMAC:
-	case CRYPTO_RIPEMD160_HMAC:
-	case CRYPTO_SHA1_HMAC:
-	case CRYPTO_SHA2_224_HMAC:
-	case CRYPTO_SHA2_256_HMAC:
-	case CRYPTO_SHA2_384_HMAC:
-	case CRYPTO_SHA2_512_HMAC:
-	case CRYPTO_MD5:
-	case CRYPTO_RIPEMD160:
-	case CRYPTO_SHA1:
-	case CRYPTO_SHA2_224:
-	case CRYPTO_SHA2_256:
-	case CRYPTO_SHA2_384:
-	case CRYPTO_SHA2_512:
-		return true;
-	}
-	return false;
-}
+	u8 *key = NULL;
+	int err;
 
-static bool vcd_aes_key_ok(struct vcd_device *d, u32 keylen)
-{
-	if (d->max_key && keylen > d->max_key)
-		return false;
-	return keylen == 16 || keylen == 24 || keylen == 32;
+	if (sop->mackeylen > CRYPTO_HMAC_MAX_KEY_LEN)
+		return -EINVAL;
+	if (sop->mackey && sop->mackeylen) {
+		key = memdup_user(sop->mackey, sop->mackeylen);
+		if (IS_ERR(key))
+			return PTR_ERR(key);
+	}
+	err = -EINVAL;
+	if (key || !sop->mackeylen || !vcd_hash_find(sop->mac)->keyed)
+		err = vcd_hash_init(s, vcd_hash_find(sop->mac), key,
+				    key ? sop->mackeylen : 0);
+	kfree_sensitive(key);
+	return err;
 }
 
 /* CIOCGSESSION; sop->ses is the answer. */
 int vcd_ioctl_session(struct vcd_file *f, struct session_op *sop)
 {
-	const struct vcd_cipher *c;
 	struct vcd_session *s;
-	u8 key[CRYPTO_CIPHER_MAX_KEY_LEN];
-	int err = -EINVAL;
+	int err = 0;
 
 	if (!sop->cipher && !sop->mac)
 		return -EINVAL;
 	if (!vcd_known_cipher(sop->cipher) || !vcd_known_mac(sop->mac))
 		return -EINVAL;
-	/* No hashes and no MACs, alone or with a cipher. */
-	if (!sop->cipher)
-		return -EINVAL;
-	if (sop->keylen > sizeof(key))
-		return -EINVAL;
-	if (copy_from_user(key, sop->key, sop->keylen)) {
-		err = -EFAULT;
-		goto out;
-	}
-	c = vcd_cipher_find(f->dev, sop->cipher);
-	if (!c || sop->mac || !vcd_aes_key_ok(f->dev, sop->keylen))
-		goto out;
-
-	s = vcd_session_new(f->dev, c, key, sop->keylen);
-	if (IS_ERR(s)) {
-		err = PTR_ERR(s);
-		goto out;
+	s = vcd_session_new(f->dev, f->user);
+	if (IS_ERR(s))
+		return PTR_ERR(s);
+	if (sop->cipher)
+		err = vcd_session_cipher(s, sop);
+	if (!err && sop->mac && !vcd_is_aead(sop->cipher))
+		err = vcd_session_mac(s, sop);
+	if (err) {
+		vcd_session_put(s);
+		return err;
 	}
 	sop->ses = vcd_session_publish(f, s);
-	err = 0;
-out:
-	memzero_explicit(key, sizeof(key));
-	return err;
+	return 0;
 }
 
 /*
@@ -200,49 +203,110 @@ int vcd_ioctl_finish(struct vcd_file *f, u32 sid)
 	return 0;
 }
 
-/* CIOCCRYPT but for copying the structure. */
-int vcd_ioctl_crypt(struct vcd_file *f, struct crypt_op *cop)
+/* What CIOCCRYPT and CIOCASYNCCRYPT begin with. */
+static int vcd_op_begin(struct vcd_file *f, const struct crypt_op *cop,
+			struct vcd_op *o, struct vcd_session **sp)
 {
 	struct vcd_session *s = vcd_session_get(f, cop->ses);
-	u8 iv[EALG_MAX_BLOCK_LEN];
-	u8 ivsize;
-	int err;
 
 	if (!s)
 		return -EINVAL;
-	ivsize = s->cipher->ivsize;
-	err = -EFAULT;
-	if (cop->iv && copy_from_user(iv, cop->iv, ivsize))
-		goto out;
-	err = -EINVAL;
-	if (cop->op != COP_ENCRYPT && cop->op != COP_DECRYPT)
-		goto out;
-	if (cop->len % s->cipher->block)
-		goto out;
-	err = vcd_crypt(s, cop, iv);
+	o->cop = *cop;
+	o->digestsize = 0;
+	if (cop->iv && s->cipher &&
+	    copy_from_user(o->iv, cop->iv, s->cipher->ivsize)) {
+		vcd_session_put(s);
+		return -EFAULT;
+	}
+	*sp = s;
+	return 0;
+}
+
+/* CIOCCRYPT but for copying the structure. */
+int vcd_ioctl_crypt(struct vcd_file *f, struct crypt_op *cop)
+{
+	struct vcd_session *s;
+	struct vcd_op o;
+	int err;
+
+	err = vcd_op_begin(f, cop, &o, &s);
+	if (err)
+		return err;
+	err = vcd_crypt(s, &o);
 	if (err)
 		goto out;
-	if (cop->iv && (cop->flags & COP_FLAG_WRITE_IV) &&
-	    copy_to_user(cop->iv, iv, ivsize))
-		err = -EFAULT;
+	err = -EFAULT;
+	if (o.digestsize && copy_to_user(cop->mac, o.digest, o.digestsize))
+		goto out;
+	if (cop->iv && (cop->flags & COP_FLAG_WRITE_IV) && s->cipher &&
+	    copy_to_user(cop->iv, o.iv, s->cipher->ivsize))
+		goto out;
+	err = 0;
 out:
 	vcd_session_put(s);
 	return err;
 }
 
-/* CIOCGSESSINFO */
-static int vcd_ioctl_info(struct vcd_file *f, struct session_info_op *siop)
+/* CIOCAUTHCRYPT likewise */
+int vcd_ioctl_auth(struct vcd_file *f, struct crypt_auth_op *caop)
 {
-	struct vcd_session *s = vcd_session_get(f, siop->ses);
+	struct vcd_session *s = vcd_session_get(f, caop->ses);
+	int err;
 
 	if (!s)
 		return -EINVAL;
-	strscpy(siop->cipher_info.cra_name, s->cipher->name,
-		sizeof(siop->cipher_info.cra_name));
-	strscpy(siop->cipher_info.cra_driver_name, s->cipher->driver_name,
-		sizeof(siop->cipher_info.cra_driver_name));
+	err = vcd_auth(s, caop);
+	vcd_session_put(s);
+	return err;
+}
+
+/* CIOCASYNCCRYPT likewise */
+int vcd_ioctl_async(struct vcd_file *f, const struct crypt_op *cop)
+{
+	struct vcd_session *s;
+	struct vcd_op o;
+	int err;
+
+	err = vcd_op_begin(f, cop, &o, &s);
+	if (err)
+		return err;
+	err = vcd_async_submit(f, s, &o);
+	vcd_session_put(s);
+	return err;
+}
+
+static void vcd_info(struct alg_info *info, const char *name, const char *driver)
+{
+	strscpy(info->cra_name, name, sizeof(info->cra_name));
+	strscpy(info->cra_driver_name, driver, sizeof(info->cra_driver_name));
+}
+
+/* CIOCGSESSINFO. What the session does not have is left as it is, as there. */
+static int vcd_ioctl_info(struct vcd_file *f, struct session_info_op *siop)
+{
+	struct vcd_session *s = vcd_session_get(f, siop->ses);
+	const struct vcd_cipher *c;
+	const struct vcd_hash *h;
+
+	if (!s)
+		return -EINVAL;
+	c = s->cipher;
+	h = s->hash;
+	siop->flags = 0;
+	if (c) {
+		vcd_info(&siop->cipher_info, c->name, c->driver_name);
+		if (c->kind != VCD_NULL)
+			siop->flags |= SIOP_FLAG_KERNEL_DRIVER_ONLY;
+	}
+	if (h && vcd_hash_offered(f->dev, h) && !READ_ONCE(s->hash_here)) {
+		vcd_info(&siop->hash_info, h->name, h->driver_name);
+		siop->flags |= SIOP_FLAG_KERNEL_DRIVER_ONLY;
+	} else if (h) {
+		vcd_info(&siop->hash_info, h->name,
+			 s->desc ? crypto_shash_driver_name(s->desc->tfm) : "");
+	}
+	/* Any address will do. */
 	siop->alignmask = 0;
-	siop->flags = SIOP_FLAG_KERNEL_DRIVER_ONLY;
 	vcd_session_put(s);
 	return 0;
 }
@@ -262,18 +326,35 @@ static int vcd_ioctl_clone(struct file *filp, u32 __user *arg)
 	return 0;
 }
 
-/* CIOCCPHASH: no session of ours is a hash's. */
+/* CIOCCPHASH */
 static int vcd_ioctl_cphash(struct vcd_file *f, const struct cphash_op *op)
 {
-	struct vcd_session *dst, *src;
+	struct vcd_session *src, *dst, *first, *second;
+	int err;
 
+	/* So as there; and one session would be locked twice. */
 	if (op->src_ses == op->dst_ses)
 		return -EDEADLK;
-	spin_lock(&f->lock);
-	src = vcd_lookup(f, op->src_ses);
-	dst = vcd_lookup(f, op->dst_ses);
-	spin_unlock(&f->lock);
-	return src && dst ? -EINVAL : -ENOENT;
+	src = vcd_session_get(f, op->src_ses);
+	dst = vcd_session_get(f, op->dst_ses);
+	err = -ENOENT;
+	if (!src || !dst)
+		goto out;
+	first = min(src, dst);
+	second = max(src, dst);
+	err = down_write_killable(&first->rwsem);
+	if (err)
+		goto out;
+	down_write_nested(&second->rwsem, SINGLE_DEPTH_NESTING);
+	err = vcd_hash_copy(dst, src);
+	up_write(&second->rwsem);
+	up_write(&first->rwsem);
+out:
+	if (src)
+		vcd_session_put(src);
+	if (dst)
+		vcd_session_put(dst);
+	return err;
 }
 
 long vcd_ioctl(struct file *filp, unsigned int cmd, unsigned long arg_)
@@ -322,29 +403,29 @@ long vcd_ioctl(struct file *filp, unsigned int cmd, unsigned long arg_)
 		if (!err && copy_to_user(arg, &u.crypt, sizeof(u.crypt)))
 			err = -EFAULT;
 		return err;
-	case CIOCAUTHCRYPT:	/* no session of ours is an AEAD's */
+	case CIOCAUTHCRYPT:
 		if (copy_from_user(&u.auth, arg, sizeof(u.auth)))
 			return -EFAULT;
-		return -EINVAL;
+		err = vcd_ioctl_auth(f, &u.auth);
+		if (!err && copy_to_user(arg, &u.auth, sizeof(u.auth)))
+			err = -EFAULT;
+		return err;
+	case CIOCASYNCCRYPT:
+		if (copy_from_user(&u.crypt, arg, sizeof(u.crypt)))
+			return -EFAULT;
+		return vcd_ioctl_async(f, &u.crypt);
+	case CIOCASYNCFETCH:
+		err = vcd_async_fetch(f, &u.crypt);
+		if (!err && copy_to_user(arg, &u.crypt, sizeof(u.crypt)))
+			err = -EFAULT;
+		return err;
 	case CIOCCPHASH:
 		if (copy_from_user(&u.cphash, arg, sizeof(u.cphash)))
 			return -EFAULT;
 		return vcd_ioctl_cphash(f, &u.cphash);
 	default:
-		/* CIOCKEY; and CIOCASYNC*, which are a build option there. */
-		return -EINVAL;
+		return -EINVAL;	/* CIOCKEY among them, as there */
 	}
-}
-
-/* Always writable; a device that was unbound hangs up. */
-static __poll_t vcd_poll(struct file *filp, poll_table *wait)
-{
-	struct vcd_file *f = filp->private_data;
-
-	poll_wait(filp, &f->dev->gone_wait, wait);
-	if (READ_ONCE(f->dev->state) == VCD_GONE)
-		return EPOLLERR | EPOLLHUP;
-	return EPOLLOUT | EPOLLWRNORM;
 }
 
 const struct file_operations vcd_fops = {

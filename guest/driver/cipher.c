@@ -1,150 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * CIOCCRYPT on a cipher session. The caller's data goes through memory of ours
- * in chunks, each a request; the IV is carried from one to the next.
- *
- * A request works in place: the device reads and writes the same segments. So
- * whatever it fails to write, the caller gets back only what it gave.
+ * Ciphers and AEADs on the device. What is too long for one request goes in
+ * chunks, and the IV is carried from one to the next.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
+#include <linux/module.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/smp.h>
 #include <linux/uaccess.h>
 
 #include "driver.h"
 
-/* Not a status of the specification: shows whether the device wrote one. */
-#define VCD_NO_STATUS	0xff
-
-/* A request on a data queue. kmalloc'ed: the device reads and writes it. */
-struct vcd_data {
-	struct vcd_req req;
-	struct vcd_device *dev;
-	struct vcd_session *session;	/* held while in flight */
-	unsigned int nsegs;
-	u8 *seg[VCD_MAX_SEGS];
-	struct virtio_crypto_op_data_req out;
-	u8 iv[VCD_BLOCK];
-	/* Written by the device: a cache line of its own. */
-	struct virtio_crypto_inhdr in ____cacheline_aligned;
-};
-
-static void vcd_data_free(struct vcd_data *r)
-{
-	while (r->nsegs)
-		kfree(r->seg[--r->nsegs]);
-	kfree(r);
-}
-
-static struct vcd_data *vcd_data_get(struct vcd_device *d)
-{
-	struct vcd_data *r;
-
-	spin_lock(&d->pool_lock);
-	r = list_first_entry_or_null(&d->pool, struct vcd_data, req.link);
-	if (r) {
-		list_del(&r->req.link);
-		d->pooled--;
-	}
-	spin_unlock(&d->pool_lock);
-	if (r)
-		return r;
-	r = kzalloc(sizeof(*r), GFP_KERNEL);
-	if (r)
-		r->dev = d;
-	return r;
-}
-
-static void vcd_data_put(struct vcd_data *r)
-{
-	struct vcd_device *d = r->dev;
-
-	while (r->nsegs > 1)
-		kfree(r->seg[--r->nsegs]);
-	spin_lock(&d->pool_lock);
-	if (d->pooled < VCD_POOL_MAX) {
-		list_add(&r->req.link, &d->pool);
-		d->pooled++;
-		r = NULL;
-	}
-	spin_unlock(&d->pool_lock);
-	if (r)
-		vcd_data_free(r);
-}
-
-void vcd_pool_free(struct vcd_device *d)
-{
-	struct vcd_data *r, *next;
-
-	list_for_each_entry_safe(r, next, &d->pool, req.link)
-		vcd_data_free(r);
-}
-
-static void vcd_data_orphaned(struct vcd_req *req)
-{
-	struct vcd_data *r = container_of(req, struct vcd_data, req);
-	struct vcd_session *s = r->session;
-
-	vcd_data_put(r);
-	vcd_session_put(s);
-}
+static unsigned int zero_copy = 256;
+module_param(zero_copy, uint, 0644);
+MODULE_PARM_DESC(zero_copy,
+		 "Bytes from which on the caller's pages are handed to the device rather than copied; 0: never (default 256)");
 
 /*
  * The wire's length for @len bytes. Only CTR may end in a part block, and not
  * every device takes it (QEMU's back-ends do not): they get whole blocks.
  */
-static unsigned int vcd_wire_len(unsigned int len)
+static unsigned int vcd_wire_len(const struct vcd_cipher *c, unsigned int len)
 {
-	return round_up(len, VCD_BLOCK);
+	return c->chain == VCD_CHAIN_CTR ? round_up(len, VCD_BLOCK) : len;
 }
 
-/* Segments for @len bytes. */
-static int vcd_data_reserve(struct vcd_data *r, unsigned int len)
+/* Whether the caller's pages may go to the device for this operation. */
+bool vcd_zero_copy(const struct vcd_session *s, const struct crypt_op *cop)
 {
-	while (r->nsegs * VCD_SEG_SIZE < len) {
-		r->seg[r->nsegs] = kmalloc(VCD_SEG_SIZE, GFP_KERNEL);
-		if (!r->seg[r->nsegs])
-			return -ENOMEM;
-		r->nsegs++;
-	}
-	return 0;
-}
+	unsigned int min = READ_ONCE(zero_copy);
+	const u8 __user *src = cop->src, *dst = cop->dst;
 
-static int vcd_copy_in(struct vcd_data *r, const u8 __user *src, unsigned int len)
-{
-	unsigned int off, n;
-
-	for (off = 0; off < len; off += n) {
-		n = min_t(unsigned int, len - off, VCD_SEG_SIZE);
-		if (copy_from_user(r->seg[off / VCD_SEG_SIZE], src + off, n))
-			return -EFAULT;
-	}
-	/* Segments are whole blocks: what is missing is in the last one. */
-	if (len % VCD_BLOCK)
-		memset(r->seg[len / VCD_SEG_SIZE] + len % VCD_SEG_SIZE, 0,
-		       vcd_wire_len(len) - len);
-	return 0;
-}
-
-static int vcd_copy_out(struct vcd_data *r, u8 __user *dst, unsigned int len)
-{
-	unsigned int off, n;
-
-	for (off = 0; off < len; off += n) {
-		n = min_t(unsigned int, len - off, VCD_SEG_SIZE);
-		if (copy_to_user(dst + off, r->seg[off / VCD_SEG_SIZE], n))
-			return -EFAULT;
-	}
-	return 0;
-}
-
-/* The last block of @len bytes; blocks do not straddle segments. */
-static const u8 *vcd_last_block(struct vcd_data *r, unsigned int len)
-{
-	unsigned int off = len - VCD_BLOCK;
-
-	return r->seg[off / VCD_SEG_SIZE] + off % VCD_SEG_SIZE;
+	if (!min || cop->len < min || (cop->flags & COP_FLAG_NO_ZC))
+		return false;
+	if (s->hash || vcd_wire_len(s->cipher, cop->len) != cop->len)
+		return false;
+	return src == dst || src + cop->len <= dst || dst + cop->len <= src;
 }
 
 /* The 128-bit big-endian counter after @len bytes; a part block counts. */
@@ -160,200 +50,297 @@ static void vcd_ctr_advance(u8 *ctr, unsigned int len)
 	}
 }
 
-/* What the device made of it, as an errno. -ESTALE: it lost the session. */
-static int vcd_result(struct vcd_data *r)
+/* The last @n bytes of a list of memory of @len bytes. Any context. */
+static void vcd_sg_tail(struct scatterlist *sg, unsigned int len, u8 *to, unsigned int n)
 {
-	if (r->req.error)
-		return r->req.error;
-	if (r->req.used != r->req.writable) {
-		pr_err_ratelimited("%s: the device wrote %u bytes of an answer of %u\n",
-				   r->dev->name, r->req.used, r->req.writable);
-		return -EIO;
-	}
-	switch (r->in.status) {
-	case VIRTIO_CRYPTO_OK:
-		return 0;
-	case VIRTIO_CRYPTO_BADMSG:
-		return -EBADMSG;
-	case VIRTIO_CRYPTO_NOTSUPP:
-		return -EOPNOTSUPP;
-	case VIRTIO_CRYPTO_INVSESS:
-		return -ESTALE;
-	default:
-		return -EIO;
-	}
+	sg_pcopy_to_buffer(sg, sg_nents(sg), to, n, len - n);
 }
 
-/*
- * Send @len bytes, whole blocks, of the segments and wait. On -EINTR the request is no longer
- * the caller's and *rp is NULL.
+/**
+ * vcd_cipher_next_iv() - the IV with which the next operation goes on
+ * @r: the request, its data set
+ * @s: its session
+ * @op: COP_ENCRYPT or COP_DECRYPT
+ * @len: its bytes
+ * @iv: in: its own; out: the next one
+ * @before: the device has not had it yet. To be called then for decryption
+ *	(in place, the ciphertext goes) and else after it, in any context.
+ *
+ * Return: whether @iv was set.
  */
-static int vcd_send(struct vcd_data **rp, struct vcd_session *s, int op,
-		    unsigned int len, const u8 *iv)
+int vcd_cipher_next_iv(struct vcd_data *r, struct vcd_session *s, int op,
+		       unsigned int len, u8 *iv, bool before)
 {
-	struct vcd_data *r = *rp;
-	struct vcd_device *d = r->dev;
-	struct scatterlist hdr, ivsg, data[VCD_MAX_SEGS], in;
-	struct scatterlist *sgs[5];
+	const struct vcd_cipher *c = s->cipher;
+
+	if (before != (op == COP_DECRYPT))
+		return false;
+	switch (c->chain) {
+	case VCD_CHAIN_CBC:
+		vcd_sg_tail(before ? r->src_sg : r->dst, len, iv, c->ivsize);
+		break;
+	case VCD_CHAIN_CTR:
+		vcd_ctr_advance(iv, len);
+		break;
+	default:
+		break;
+	}
+	return true;
+}
+
+/* The header of a request whose data is set already. */
+int vcd_cipher_layout(struct vcd_data *r, struct vcd_session *s, int op,
+		      unsigned int len, const u8 *iv)
+{
 	struct virtio_crypto_sym_data_req *sym = &r->out.u.sym_req;
-	unsigned int nsegs = DIV_ROUND_UP(len, VCD_SEG_SIZE);
-	unsigned int n = 0, nout, i;
-	u64 id;
-	u32 gen;
-	int err;
 
-	err = vcd_session_open(s, op, &id, &gen);
-	if (err)
-		return err;
-
-	/* Callers on different CPUs use different queues. */
-	vcd_req_init(&r->req, &d->queues[raw_smp_processor_id() % d->ndata], gen);
-	r->req.orphaned = vcd_data_orphaned;
-	r->req.writable = len + sizeof(r->in);
-	memset(&r->out, 0, sizeof(r->out));
-	r->out.header.opcode =
-		cpu_to_le32(op == COP_ENCRYPT ? VIRTIO_CRYPTO_CIPHER_ENCRYPT :
-						VIRTIO_CRYPTO_CIPHER_DECRYPT);
-	r->out.header.algo = cpu_to_le32(s->cipher->algo);
-	r->out.header.session_id = cpu_to_le64(id);
+	vcd_data_header(r, op == COP_ENCRYPT ? VIRTIO_CRYPTO_CIPHER_ENCRYPT :
+					       VIRTIO_CRYPTO_CIPHER_DECRYPT,
+			s->cipher->algo);
 	sym->op_type = cpu_to_le32(VIRTIO_CRYPTO_SYM_OP_CIPHER);
 	sym->u.cipher.para.iv_len = cpu_to_le32(s->cipher->ivsize);
 	sym->u.cipher.para.src_data_len = cpu_to_le32(len);
 	sym->u.cipher.para.dst_data_len = cpu_to_le32(len);
-	r->in.status = VCD_NO_STATUS;
+	r->ivlen = s->cipher->ivsize;
+	memcpy(r->iv, iv, r->ivlen);
+	return 0;
+}
 
-	sg_init_one(&hdr, &r->out, sizeof(r->out));
-	sgs[n++] = &hdr;
-	if (s->cipher->ivsize) {
-		memcpy(r->iv, iv, VCD_BLOCK);
-		sg_init_one(&ivsg, r->iv, VCD_BLOCK);
-		sgs[n++] = &ivsg;
-	}
-	sg_init_table(data, nsegs);
-	for (i = 0; i < nsegs; i++)
-		sg_set_buf(&data[i], r->seg[i],
-			   min_t(unsigned int, len - i * VCD_SEG_SIZE, VCD_SEG_SIZE));
-	sgs[n++] = data;
-	nout = n;
-	sgs[n++] = data;
-	sg_init_one(&in, &r->in, sizeof(r->in));
-	sgs[n++] = &in;
+/* Copy a chunk in, and a part block filled up. */
+static int vcd_chunk_in(struct vcd_data *r, const struct vcd_cipher *c,
+			struct vcd_mem src, unsigned int len)
+{
+	unsigned int wire = vcd_wire_len(c, len);
+	int err = vcd_data_reserve(r, wire);
 
-	kref_get(&s->ref);
-	r->session = s;
-	err = vcd_submit(&r->req, sgs, nout, n - nout, true);
-	if (!err) {
-		err = vcd_wait(&r->req);
-		if (err == -EINTR) {
-			*rp = NULL;
-			return err;
-		}
-		err = vcd_result(r);
-		if (err == -ESTALE)
-			vcd_session_lost(s, op, id, gen);
-	}
-	/* The caller has a reference of its own: this is not the last. */
-	vcd_session_put(s);
+	if (!err)
+		err = vcd_data_in(r, src, len);
+	if (!err && wire > len)
+		memset(vcd_data_at(r, len), 0, wire - len);
+	vcd_data_segs(r, wire);
 	return err;
 }
 
-/* One chunk: user memory to user memory, and *iv to the next chunk's. */
-static int vcd_chunk(struct vcd_data **rp, struct vcd_session *s, int op,
-		     const u8 __user *src, u8 __user *dst, unsigned int len,
-		     u8 *iv)
+/* The hash of a combined session, over the segments. */
+static int vcd_chunk_hash(struct vcd_data *r, struct vcd_session *s, unsigned int len)
 {
-	bool cbc = s->cipher->id == CRYPTO_AES_CBC;
+	unsigned int off, n;
+	int err = 0;
+
+	for (off = 0; off < len && !err; off += n) {
+		n = min(len - off, r->seg_size);
+		err = vcd_hash_update(s, vcd_data_at(r, off), n);
+	}
+	return err;
+}
+
+/* One chunk, and *iv to the next chunk's. */
+static int vcd_chunk(struct vcd_data **rp, struct vcd_session *s, int op,
+		     struct vcd_mem src, struct vcd_mem dst, unsigned int len,
+		     u8 *iv, bool zc, bool hash)
+{
+	const struct vcd_cipher *c = s->cipher;
+	bool pinned = zc && vcd_data_pin(*rp, s->user, src.u, dst.u, len);
 	u8 next[VCD_BLOCK];
 	int tries = 2;
 	int err;
 
-	err = vcd_data_reserve(*rp, len);
-	if (err)
-		return err;
 	/*
 	 * The device may have forgotten the session or been reset since it was
 	 * opened: then once more, with the caller's data afresh.
 	 */
 	do {
-		err = vcd_copy_in(*rp, src, len);
+		err = pinned ? 0 : vcd_chunk_in(*rp, c, src, len);
+		if (!err && hash && op == COP_ENCRYPT && tries == 2)
+			err = vcd_chunk_hash(*rp, s, len);
 		if (err)
 			return err;
-		if (cbc && op == COP_DECRYPT)
-			memcpy(next, vcd_last_block(*rp, len), VCD_BLOCK);
-		err = vcd_send(rp, s, op, vcd_wire_len(len), iv);
+		memcpy(next, iv, VCD_BLOCK);
+		vcd_cipher_next_iv(*rp, s, op, len, next, true);
+		vcd_cipher_layout(*rp, s, op, vcd_wire_len(c, len), iv);
+		err = vcd_data_send(rp, s, op);
 	} while (err == -ESTALE && --tries);
 	if (err)
 		return err == -ESTALE ? -EIO : err;
 
-	if (s->cipher->id == CRYPTO_AES_CTR)
-		vcd_ctr_advance(iv, len);
-	else if (cbc)
-		memcpy(iv, op == COP_DECRYPT ? next : vcd_last_block(*rp, len),
-		       VCD_BLOCK);
-	return vcd_copy_out(*rp, dst, len);
+	vcd_cipher_next_iv(*rp, s, op, len, next, false);
+	memcpy(iv, next, VCD_BLOCK);
+	if (hash && op == COP_DECRYPT)
+		err = vcd_chunk_hash(*rp, s, len);
+	if (pinned)
+		vcd_data_unpin(*rp, true);
+	else if (!err)
+		err = vcd_data_out(*rp, dst, len);
+	return err;
 }
 
-static int vcd_chunks(struct vcd_session *s, const struct crypt_op *cop, u8 *iv)
+/* The cipher that changes nothing: no device is asked. */
+static int vcd_null(struct vcd_session *s, int op, struct vcd_mem src,
+		    struct vcd_mem dst, u32 len, bool hash)
 {
-	struct vcd_device *d = s->dev;
-	const u8 __user *src = cop->src;
-	u8 __user *dst = cop->dst;
-	u32 left = cop->len;
-	struct vcd_data *r;
+	u32 off, n;
+	u8 *page;
 	int err = 0;
 
-	if (!left)
+	/* In place nothing is to be done but to see that it could be. */
+	if (src.u && src.u == dst.u && !hash)
+		return access_ok(src.u, len) ? 0 : -EFAULT;
+	page = (u8 *)__get_free_page(GFP_KERNEL);
+	if (!page)
+		return -ENOMEM;
+	for (off = 0; off < len && !err; off += n) {
+		n = min_t(u32, len - off, PAGE_SIZE);
+		err = vcd_copy_in(page, src, off, n);
+		if (!err && hash)
+			err = vcd_hash_update(s, page, n);
+		if (!err)
+			err = vcd_copy_out(dst, off, page, n);
+		if (fatal_signal_pending(current))
+			err = -EINTR;
+		cond_resched();
+	}
+	memzero_explicit(page, PAGE_SIZE);
+	free_page((unsigned long)page);
+	return err;
+}
+
+/**
+ * vcd_cipher_run() - encrypt or decrypt, and hash what is plain if need be
+ * @s: the session; has a cipher that is no AEAD
+ * @op: COP_ENCRYPT or COP_DECRYPT
+ * @flags: COP_FLAG_NO_ZC, or 0. Others say nothing here, but for a caller of
+ *	CIOCCRYPT: if @src is a user's and the session has a hash, it is updated
+ * @src: data
+ * @dst: where the result goes; @src, or not
+ * @len: bytes, a multiple of the cipher's block
+ * @iv: VCD_BLOCK bytes; out: the next one
+ *
+ * Return: 0, -EFAULT, -EBUSY (the device is not ready), -EIO, -ENODEV, -EINTR
+ * (killed), -ENOMEM, -EMSGSIZE (too long for what may not be split), or what
+ * vcd_data_result() makes of the device's status.
+ */
+int vcd_cipher_run(struct vcd_session *s, int op, u16 flags, struct vcd_mem src,
+		   struct vcd_mem dst, u32 len, u8 *iv)
+{
+	struct vcd_device *d = s->dev;
+	struct crypt_op span = { .len = len, .flags = flags, .src = src.u, .dst = dst.u };
+	bool hash = s->hash && src.u;
+	struct vcd_data *r;
+	int err = 0;
+	bool zc;
+
+	if (!len)
 		return 0;
+	if (s->cipher->kind == VCD_NULL)
+		return vcd_null(s, op, src, dst, len, hash);
 	if (!READ_ONCE(d->hw_ready))
 		return -EBUSY;
+	zc = src.u && dst.u && vcd_zero_copy(s, &span);
 	r = vcd_data_get(d);
 	if (!r)
 		return -ENOMEM;
-	while (left && !err) {
-		unsigned int n = min(left, READ_ONCE(d->chunk));
+	while (len && !err) {
+		unsigned int n = min(len, READ_ONCE(d->chunk));
 
-		err = vcd_chunk(&r, s, cop->op, src, dst, n, iv);
-		src += n;
-		dst += n;
-		left -= n;
+		if (s->cipher->whole && n < len) {
+			n = len;
+			zc = false;
+		}
+		err = vcd_chunk(&r, s, op, src, dst, n, iv, zc, hash);
+		if (src.k)
+			src.k += n;
+		else
+			src.u += n;
+		if (dst.k)
+			dst.k += n;
+		else
+			dst.u += n;
+		len -= n;
 	}
 	if (r)
 		vcd_data_put(r);
 	return err;
 }
 
-/**
- * vcd_crypt() - encrypt or decrypt the caller's memory
- * @s: the session
- * @cop: what to do; op is valid and len a multiple of the cipher's block
- * @iv: if @cop->iv is set, the IV, VCD_BLOCK bytes; out: the next one
- *
- * Without an IV the operation goes on where the session's last one ended, so
- * such operations are one at a time; all others may run side by side.
- *
- * Return: 0, -EFAULT, -EBUSY (the device is not ready), -EIO, -ENODEV, -EINTR
- * (killed), -ENOMEM, or what vcd_result() makes of the device's status.
- */
-int vcd_crypt(struct vcd_session *s, const struct crypt_op *cop, u8 *iv)
+/* One request of an AEAD. */
+static int vcd_aead_send(struct vcd_data **rp, struct vcd_session *s,
+			 const struct vcd_aead_op *a)
 {
-	bool chained = s->cipher->ivsize && !cop->iv;
+	struct vcd_data *r = *rp;
+	struct virtio_crypto_aead_para *para = &r->out.u.aead_req.para;
+	bool encrypt = a->op == COP_ENCRYPT;
 	int err;
 
-	err = chained ? down_write_killable(&s->rwsem) :
-			down_read_killable(&s->rwsem);
+	err = vcd_data_reserve(r, a->len);
+	if (!err)
+		err = vcd_data_in(r, a->src, a->len);
 	if (err)
 		return err;
-	if (chained)
-		memcpy(iv, s->iv, VCD_BLOCK);
+	vcd_data_segs(r, a->len);
+	vcd_data_header(r, encrypt ? VIRTIO_CRYPTO_AEAD_ENCRYPT :
+				     VIRTIO_CRYPTO_AEAD_DECRYPT, s->cipher->algo);
+	if (s->cipher->id == CRYPTO_AES_CCM) {
+		/* RFC 3610, 2.3: a byte of L - 1, the nonce, the counter. */
+		r->ivlen = 14 - a->iv[0];
+		memcpy(r->iv, a->iv + 1, r->ivlen);
+	} else {
+		r->ivlen = s->cipher->ivsize;
+		memcpy(r->iv, a->iv, r->ivlen);
+	}
+	/* The tag follows the ciphertext: as source, and as destination. */
+	if (encrypt) {
+		r->result = a->tagsize;
+	} else {
+		r->tag_in = a->tagsize;
+		err = vcd_copy_in(r->tag, a->src, a->len, a->tagsize);
+		if (err)
+			return err;
+	}
+	if (a->aad_len) {
+		/* Its own copy: it may outlive a caller that is killed. */
+		r->aad = kmemdup(a->aad, a->aad_len, GFP_KERNEL);
+		if (!r->aad)
+			return -ENOMEM;
+		r->aad_len = a->aad_len;
+	}
+	para->iv_len = cpu_to_le32(r->ivlen);
+	para->aad_len = cpu_to_le32(a->aad_len);
+	para->src_data_len = cpu_to_le32(a->len + r->tag_in);
+	para->dst_data_len = cpu_to_le32(a->len + r->result);
+	return vcd_data_send(rp, s, a->op);
+}
 
-	err = vcd_chunks(s, cop, iv);
+/**
+ * vcd_aead_run() - one message of an AEAD
+ * @s: the session, of an AEAD, s->tagsize being @a->tagsize
+ * @a: what to do. The tag is behind the text, in source or destination. The
+ *	AAD is kmalloc'ed, and the caller's again if this does not return -EINTR
+ *
+ * Return: as vcd_cipher_run(); -EBADMSG if the tag does not fit, and nothing
+ * was written then.
+ */
+int vcd_aead_run(struct vcd_session *s, const struct vcd_aead_op *a)
+{
+	struct vcd_device *d = s->dev;
+	struct vcd_data *r;
+	int tries = 2;
+	int err;
 
-	spin_lock(&s->lock);
-	memcpy(s->iv, iv, s->cipher->ivsize);
-	spin_unlock(&s->lock);
-	if (chained)
-		up_write(&s->rwsem);
-	else
-		up_read(&s->rwsem);
+	if (!READ_ONCE(d->hw_ready))
+		return -EBUSY;
+	r = vcd_data_get(d);
+	if (!r)
+		return -ENOMEM;
+	do {
+		err = vcd_aead_send(&r, s, a);
+	} while (err == -ESTALE && --tries);
+	if (err == -ESTALE)
+		err = -EIO;
+	if (!err)
+		err = vcd_data_out(r, a->dst, a->len);
+	if (!err && a->op == COP_ENCRYPT)
+		err = vcd_copy_out(a->dst, a->len, r->in, a->tagsize);
+	if (r)
+		vcd_data_put(r);
 	return err;
 }

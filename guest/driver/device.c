@@ -143,6 +143,7 @@ int vcd_start(struct vcd_device *d)
 
 		spin_lock_irq(&q->lock);
 		q->vq = vqs[i];
+		q->armed = true;	/* as virtqueues begin */
 		spin_unlock_irq(&q->lock);
 	}
 out:
@@ -191,8 +192,7 @@ void vcd_stop(struct vcd_device *d, enum vcd_state next)
 		spin_lock_irq(&q->lock);
 		while ((r = virtqueue_detach_unused_buf(q->stopping))) {
 			r->error = vcd_down_error(d);
-			r->inflight = false;
-			list_move_tail(&r->link, &done);
+			vcd_returned(q, r, &done);
 		}
 		q->stopping = NULL;
 		q->returned++;
@@ -300,11 +300,15 @@ static void vcd_watchdog(struct work_struct *work)
 	u32 now = d->ticks + 1;
 	struct vcd_queue *where;
 	u32 since;
+	unsigned int i;
 
 	WRITE_ONCE(d->ticks, now);
 	/* A submitter that finds it clear, after our look, arms us again. */
 	clear_bit(0, &d->watching);
 	smp_mb__after_atomic();
+	/* Answers may lie there: who waits for them need not have asked yet. */
+	for (i = 0; i <= d->ndata; i++)
+		vcd_queue_drain(&d->queues[i]);
 	if (!t || !vcd_oldest(d, &since, &where))
 		return;
 

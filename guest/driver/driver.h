@@ -3,20 +3,29 @@
  * virtio_cryptodev: a virtio-crypto device as /dev/crypto.
  *
  *   program -- ioctl --> chrdev.c     files, the ioctls, their errors
- *                        cipher.c     CIOCCRYPT: chunks, IV chaining
+ *                        crypt.c      CIOCCRYPT: order, locks, IVs
+ *                        auth.c       CIOCAUTHCRYPT: AEAD, TLS, SRTP
+ *                        async.c      CIOCASYNCCRYPT, CIOCASYNCFETCH, poll
+ *                        cipher.c     ciphers and AEADs, in chunks
+ *                        hash.c       hashes: here in parts, there at once
  *                        session.c    keys, and their sessions on the device
+ *                        request.c    a data request: memory, layout, answer
  *                        queue.c      requests on a virtqueue, and their return
  *                        device.c     start, stop, timeout, reset
+ *                        algs.c       algorithms by number
+ *                        limits.c     what one user may hold
  *   virtio core -------> main.c       probe, remove, configuration
  *                        nodes.c      /dev/crypto, /dev/cryptodevN
  *
  * Who keeps what alive: the driver binding, each open file and each session
- * hold the vcd_device; a request in flight holds its session. The virtio
- * device itself (vdev) may be used between start and stop only.
+ * hold the vcd_device; a request in flight holds its session, and an
+ * asynchronous one its file until it is fetched. The virtio device itself
+ * (vdev) may be used between start and stop only.
  *
- * Locks, outer first: vcd_device.lock (lifecycle); vcd_session.rwsem,
- * vcd_session.open_lock; vcd_queue.lock (taken in interrupts). User memory is
- * touched under vcd_session.rwsem alone.
+ * Locks, outer first: vcd_device.lock (lifecycle); vcd_session.rwsem (of two
+ * sessions the lower address first), vcd_session.open_lock; vcd_queue.lock,
+ * vcd_file.done_lock, vcd_session.lock (these in interrupts too). User memory
+ * is touched under vcd_session.rwsem alone.
  */
 #ifndef VIRTIO_CRYPTODEV_DRIVER_H
 #define VIRTIO_CRYPTODEV_DRIVER_H
@@ -28,12 +37,14 @@
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
+#include <linux/poll.h>
 #include <linux/rwsem.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 #include <linux/virtio.h>
 #include <linux/virtio_crypto.h>
 #include <linux/wait.h>
@@ -42,8 +53,9 @@
 
 #define VCD_MAX_DEVICES		32	/* /dev/cryptodev0 to 31 */
 #define VCD_MAX_DATA_QUEUES	256	/* our own bound on max_dataqueues */
-#define VCD_MAX_KEY		32	/* AES-256, in bytes */
-#define VCD_BLOCK		16	/* AES block and IV, in bytes */
+#define VCD_MAX_KEY		64	/* two of AES-256 (XTS), in bytes */
+#define VCD_BLOCK		16	/* longest block and IV, in bytes */
+#define VCD_MAX_RESULT		64	/* longest digest or tag, in bytes */
 
 /*
  * A request's data lies in segments of physically contiguous memory. Chains
@@ -52,8 +64,15 @@
 #define VCD_SEG_SIZE		SZ_16K
 #define VCD_MAX_SEGS		8
 #define VCD_MAX_CHUNK		(VCD_SEG_SIZE * VCD_MAX_SEGS)
-/* Besides the data, in and out: header, IV, status. */
-#define VCD_EXTRA_DESCS		3
+/* What cannot be split has larger segments, for up to 4 MiB. */
+#define VCD_MAX_SEG_SIZE	SZ_512K
+#define VCD_MAX_WHOLE		(VCD_MAX_SEG_SIZE * VCD_MAX_SEGS)
+/* Pages of a chunk of the caller's own memory, which may begin anywhere. */
+#define VCD_MAX_PAGES		(VCD_MAX_CHUNK / PAGE_SIZE + 1)
+/* Besides the data, in and out: header and IV, tag, AAD; status. */
+#define VCD_EXTRA_DESCS		4
+/* Asynchronous operations on one file: in flight, and not yet fetched. */
+#define VCD_MAX_ASYNC		256
 /* Idle requests kept for the next caller, each with its first segment. */
 #define VCD_POOL_MAX		64
 
@@ -78,6 +97,8 @@ struct vcd_queue {
 	struct virtqueue *stopping;	/* what vq was, during vcd_stop() */
 	struct list_head inflight;	/* struct vcd_req, oldest first */
 	unsigned int returned;		/* counts requests given back */
+	unsigned int sleepers;		/* who needs the device's interrupt */
+	bool armed;			/* it is asked for */
 };
 
 /*
@@ -96,6 +117,9 @@ struct vcd_req {
 	int error;			/* 0: came back from the device */
 	bool inflight;			/* queue->lock */
 	bool orphan;			/* queue->lock: nobody waits */
+	bool counted;			/* queue->lock: one of its sleepers */
+	/* Instead of waking a waiter: in any context, interrupts off or on. */
+	void (*notify)(struct vcd_req *req);
 	void (*orphaned)(struct vcd_req *req);	/* process context */
 };
 
@@ -108,7 +132,9 @@ struct vcd_device {
 
 	/* Read once at probe. */
 	u32 ciphers;			/* mask of 1 << VIRTIO_CRYPTO_CIPHER_* */
+	u32 hashes, macs, aeads;	/* likewise */
 	u32 max_key;			/* bytes */
+	u32 max_mackey;			/* bytes */
 	u64 max_size;			/* bytes of IV, source and destination */
 	unsigned int ndata;		/* data queues; the control queue is next */
 	struct vcd_queue *queues;
@@ -138,46 +164,184 @@ struct vcd_device {
 	spinlock_t pool_lock;
 	struct list_head pool;
 	unsigned int pooled;
+
+	atomic_t file_waiters;		/* files that need interrupts */
+	unsigned int skip_spin;		/* sleep at once, so many times */
+	unsigned int spin_backoff;	/* and next time so many */
+};
+
+/* What one user holds, on all devices. */
+struct vcd_user {
+	struct hlist_node node;
+	kuid_t uid;
+	unsigned int refs;
+	atomic_t sessions;
+	atomic_t pages;			/* pinned */
 };
 
 struct vcd_file {
+	struct kref ref;
 	struct vcd_device *dev;
+	struct vcd_user *user;
 	spinlock_t lock;
 	DECLARE_HASHTABLE(sessions, 6);
+
+	wait_queue_head_t wait;		/* poll */
+	bool waiting;			/* done_lock: counted in dev->file_waiters */
+	spinlock_t done_lock;
+	struct list_head done;		/* struct vcd_req, in completion order */
+	bool closed;			/* done_lock */
+	atomic_t async;			/* operations not yet fetched */
+};
+
+enum vcd_kind {
+	VCD_CIPHER,
+	VCD_AEAD,
+	VCD_NULL,
+};
+
+/* What an operation makes of the IV, for the next to go on from. */
+enum vcd_chain {
+	VCD_CHAIN_KEEP,
+	VCD_CHAIN_CBC,		/* the last ciphertext block */
+	VCD_CHAIN_CTR,		/* the next counter */
 };
 
 /* What the API calls a cipher, what the wire calls it, and its shape. */
 struct vcd_cipher {
 	u32 id;			/* CRYPTO_* */
-	u32 algo;		/* VIRTIO_CRYPTO_CIPHER_* */
+	u32 algo;		/* VIRTIO_CRYPTO_CIPHER_*, VIRTIO_CRYPTO_AEAD_* */
 	const char *name;
 	const char *driver_name;
+	enum vcd_kind kind;
+	enum vcd_chain chain;
+	bool stream;		/* SRTP takes it */
+	bool whole;		/* may not be split into requests */
 	u8 block;		/* lengths are a multiple of this */
 	u8 ivsize;
+	u8 keys[3];		/* key lengths */
+	u32 tags;		/* mask of 1 << tag length */
+};
+
+struct vcd_hash {
+	u32 id;			/* CRYPTO_* */
+	u32 algo;		/* VIRTIO_CRYPTO_HASH_*, VIRTIO_CRYPTO_MAC_*; 0: none */
+	bool keyed;
+	const char *name;
+	const char *driver_name;
+	u8 digestsize;
+};
+
+/* A session has up to three on the wire, where each does one thing. */
+enum vcd_slot {
+	VCD_SLOT_ENCRYPT = COP_ENCRYPT,
+	VCD_SLOT_DECRYPT = COP_DECRYPT,
+	VCD_SLOT_HASH,
+	VCD_SLOTS,
+};
+
+enum vcd_hash_state {
+	VCD_HASH_FRESH,		/* desc is as after a reset */
+	VCD_HASH_BUSY,		/* desc has the state */
+	VCD_HASH_SPENT,		/* the device did it; desc is to be as after a final */
 };
 
 /*
- * The wire's sessions have one direction each. The key stays here so that a
- * direction is opened when first used, and again after a reset.
+ * Keys stay here so that a session of the wire is opened when first used, and
+ * again after a reset.
  */
 struct vcd_session {
 	struct hlist_node node;
 	u32 sid;
 	struct kref ref;
 	struct vcd_device *dev;
-	const struct vcd_cipher *cipher;
+	struct vcd_user *user;
+	const struct vcd_cipher *cipher;	/* or NULL */
+	const struct vcd_hash *hash;		/* or NULL */
 	u32 keylen;
 	u8 key[VCD_MAX_KEY];
+	u32 mackeylen;
+	u8 *mackey;
 
-	/* Read: brings its own IV. Write: goes on from the session's. */
+	/* Read: brings its own IV. Write: goes on from what the session has. */
 	struct rw_semaphore rwsem;
+	u8 tagsize;			/* of an AEAD, now; rwsem */
+	enum vcd_hash_state hash_state;	/* written under rwsem either way */
+	struct shash_desc *desc;
+	bool hash_here;			/* the device refused it */
+
 	struct mutex open_lock;		/* one opens, others wait */
-	spinlock_t lock;
-	struct {
+	wait_queue_head_t idle;
+	atomic_t async;			/* in flight, with an IV of their own */
+	spinlock_t lock;		/* the rest */
+	struct vcd_wire {
 		u64 id;
 		u32 gen;		/* life of the device it belongs to; 0: none */
-	} dir[2];			/* COP_ENCRYPT, COP_DECRYPT */
+		u8 tagsize;
+	} wire[VCD_SLOTS];
 	u8 iv[VCD_BLOCK];
+};
+
+/* Data of an operation: the caller's, or ours if k is set. */
+struct vcd_mem {
+	u8 __user *u;
+	u8 *k;
+};
+
+/*
+ * A request on a data queue, and what becomes of it. kmalloc'ed: the device
+ * reads and writes parts of it. Its data is in segments of ours, where it
+ * works in place, or in pages of the caller's.
+ */
+struct vcd_data {
+	struct vcd_req req;
+	struct vcd_device *dev;
+	struct vcd_session *session;	/* held while in flight */
+	enum vcd_slot slot;
+	u64 id;				/* of the session on the wire */
+
+	unsigned int seg_size;
+	unsigned int nsegs;
+	u8 *seg[VCD_MAX_SEGS];
+	unsigned int npages;		/* pinned */
+	unsigned int nsrc;		/* of them the first are the source only */
+	struct vcd_user *user;		/* who pays for them */
+	struct page *pages[2 * VCD_MAX_PAGES];
+	struct scatterlist src_sg[VCD_MAX_PAGES];
+	struct scatterlist dst_sg[VCD_MAX_PAGES];
+	struct scatterlist *dst;	/* NULL: the device writes no data */
+	unsigned int src_len, dst_len;
+	unsigned int ivlen;		/* bytes of iv sent */
+	unsigned int tag_in;		/* bytes of tag sent */
+	u8 *aad;
+	unsigned int aad_len;
+	unsigned int result;		/* bytes of answer before the status */
+
+	/* Of an asynchronous operation. */
+	struct vcd_file *file;
+	struct mm_struct *mm;
+	struct crypt_op cop;
+	int err;
+	bool copied;			/* the destination is written when fetched */
+	bool flying;			/* counted in session->async */
+	u8 next_iv[VCD_BLOCK];
+	u8 digest[VCD_MAX_RESULT];
+	unsigned int digestsize;
+
+	/* Read by the device, in this order. */
+	struct virtio_crypto_op_data_req out;
+	u8 iv[VCD_BLOCK];
+	u8 tag[VCD_MAX_RESULT];
+	/* Written by the device: cache lines of its own. */
+	u8 in[VCD_MAX_RESULT + sizeof(struct virtio_crypto_inhdr)] ____cacheline_aligned;
+} ____cacheline_aligned;
+
+/* An operation of CIOCCRYPT on its way. */
+struct vcd_op {
+	struct crypt_op cop;
+	u8 iv[VCD_BLOCK];		/* in, if cop.iv; out: the next one */
+	u8 digest[VCD_MAX_RESULT];
+	unsigned int digestsize;	/* out: 0 if there is none */
 };
 
 /* main.c */
@@ -195,33 +359,117 @@ void vcd_put(struct vcd_device *d);
 
 /* queue.c */
 void vcd_queue_interrupt(struct virtqueue *vq);
+void vcd_queue_drain(struct vcd_queue *q);
+void vcd_queue_arm(struct vcd_queue *q);
 void vcd_req_init(struct vcd_req *r, struct vcd_queue *q, u32 gen);
 int vcd_submit(struct vcd_req *r, struct scatterlist *sgs[],
 	       unsigned int out, unsigned int in, bool killable);
-int vcd_wait(struct vcd_req *r);
+int vcd_wait(struct vcd_req *r, unsigned int bytes);
+u64 vcd_spin_budget(struct vcd_device *d, unsigned int bytes);
+void vcd_spin_done(struct vcd_device *d, bool hit);
+void vcd_returned(struct vcd_queue *q, struct vcd_req *r, struct list_head *done);
 void vcd_deliver(struct vcd_device *d, struct list_head *done);
+void vcd_orphan(struct vcd_device *d, struct vcd_req *r);
 void vcd_reap(struct work_struct *work);
 
-/* session.c */
+/* algs.c */
+bool vcd_known_cipher(u32 id);
+bool vcd_known_mac(u32 id);
+bool vcd_is_aead(u32 id);
 const struct vcd_cipher *vcd_cipher_find(struct vcd_device *d, u32 id);
-struct vcd_session *vcd_session_new(struct vcd_device *d,
-				    const struct vcd_cipher *c,
-				    const u8 *key, u32 keylen);
+const struct vcd_hash *vcd_hash_find(u32 id);
+bool vcd_hash_offered(struct vcd_device *d, const struct vcd_hash *h);
+bool vcd_key_ok(struct vcd_device *d, const struct vcd_cipher *c, u32 keylen);
+
+/* session.c */
+struct vcd_session *vcd_session_new(struct vcd_device *d, struct vcd_user *u);
+int vcd_session_set_cipher(struct vcd_session *s, const struct vcd_cipher *c,
+			   const u8 *key, u32 keylen);
 void vcd_session_put(struct vcd_session *s);
-int vcd_session_open(struct vcd_session *s, int op, u64 *id, u32 *gen);
-void vcd_session_lost(struct vcd_session *s, int op, u64 id, u32 gen);
+int vcd_session_open(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *gen);
+void vcd_session_lost(struct vcd_session *s, enum vcd_slot slot, u64 id, u32 gen);
+void vcd_session_set_iv(struct vcd_session *s, const u8 *iv);
+
+/* limits.c */
+struct vcd_user *vcd_user_get(kuid_t uid);
+void vcd_user_hold(struct vcd_user *u);
+void vcd_user_put(struct vcd_user *u);
+int vcd_user_session(struct vcd_user *u);
+bool vcd_user_pin(struct vcd_user *u, unsigned int pages);
+
+/* request.c */
+struct vcd_data *vcd_data_get(struct vcd_device *d);
+void vcd_data_put(struct vcd_data *r);
+int vcd_data_reserve(struct vcd_data *r, unsigned int len);
+int vcd_data_in(struct vcd_data *r, struct vcd_mem src, unsigned int len);
+int vcd_data_out(struct vcd_data *r, struct vcd_mem dst, unsigned int len);
+bool vcd_data_pin(struct vcd_data *r, struct vcd_user *u, u8 __user *src,
+		  u8 __user *dst, unsigned int len);
+void vcd_data_unpin(struct vcd_data *r, bool dirty);
+u8 *vcd_data_at(struct vcd_data *r, unsigned int off);
+void vcd_data_segs(struct vcd_data *r, unsigned int len);
+void vcd_data_header(struct vcd_data *r, u32 opcode, u32 algo);
+int vcd_data_submit(struct vcd_data *r, struct vcd_session *s, enum vcd_slot slot);
+int vcd_data_result(struct vcd_data *r);
+int vcd_data_send(struct vcd_data **rp, struct vcd_session *s, enum vcd_slot slot);
+void vcd_pool_free(struct vcd_device *d);
+int vcd_copy_in(void *to, struct vcd_mem from, unsigned int off, unsigned int len);
+int vcd_copy_out(struct vcd_mem to, unsigned int off, const void *from, unsigned int len);
 
 /* cipher.c */
-int vcd_crypt(struct vcd_session *s, const struct crypt_op *cop, u8 *iv);
-void vcd_pool_free(struct vcd_device *d);
+bool vcd_zero_copy(const struct vcd_session *s, const struct crypt_op *cop);
+int vcd_cipher_layout(struct vcd_data *r, struct vcd_session *s, int op,
+		      unsigned int len, const u8 *iv);
+int vcd_cipher_next_iv(struct vcd_data *r, struct vcd_session *s, int op,
+		       unsigned int len, u8 *iv, bool before);
+int vcd_cipher_run(struct vcd_session *s, int op, u16 flags, struct vcd_mem src,
+		   struct vcd_mem dst, u32 len, u8 *iv);
+struct vcd_aead_op {
+	int op;
+	struct vcd_mem src, dst;
+	u32 len;			/* of the text, without the tag */
+	u8 *aad;
+	u32 aad_len;
+	u8 *iv;
+	u8 tagsize;
+};
+int vcd_aead_run(struct vcd_session *s, const struct vcd_aead_op *a);
+
+/* hash.c */
+int vcd_hash_init(struct vcd_session *s, const struct vcd_hash *h,
+		  const u8 *key, u32 keylen);
+void vcd_hash_free(struct vcd_session *s);
+int vcd_hash_reset(struct vcd_session *s);
+int vcd_hash_update(struct vcd_session *s, const void *data, unsigned int len);
+int vcd_hash_update_mem(struct vcd_session *s, struct vcd_mem src, u32 len);
+int vcd_hash_final(struct vcd_session *s, u8 *digest);
+int vcd_hash_once(struct vcd_session *s, struct vcd_mem src, u32 len, u8 *digest);
+int vcd_hash_copy(struct vcd_session *dst, struct vcd_session *src);
+
+/* crypt.c */
+int vcd_crypt(struct vcd_session *s, struct vcd_op *o);
+int vcd_crypt_check(const struct vcd_session *s, const struct crypt_op *cop);
+
+/* auth.c */
+int vcd_auth(struct vcd_session *s, struct crypt_auth_op *caop);
+
+/* async.c */
+int vcd_async_submit(struct vcd_file *f, struct vcd_session *s, struct vcd_op *o);
+int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop);
+int vcd_async_settle(struct vcd_session *s);
+void vcd_async_close(struct vcd_file *f);
+__poll_t vcd_poll(struct file *filp, poll_table *wait);
 
 /* chrdev.c */
 extern const struct file_operations vcd_fops;
 int vcd_file_new(struct file *filp, struct vcd_device *d);
+void vcd_file_put(struct vcd_file *f);
 long vcd_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 int vcd_ioctl_session(struct vcd_file *f, struct session_op *sop);
 int vcd_ioctl_finish(struct vcd_file *f, u32 sid);
 int vcd_ioctl_crypt(struct vcd_file *f, struct crypt_op *cop);
+int vcd_ioctl_auth(struct vcd_file *f, struct crypt_auth_op *caop);
+int vcd_ioctl_async(struct vcd_file *f, const struct crypt_op *cop);
 
 /* compat.c */
 long vcd_compat_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);

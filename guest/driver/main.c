@@ -34,7 +34,15 @@ static int vcd_read_config(struct vcd_device *d)
 	virtio_cread_le(vdev, struct virtio_crypto_config,
 			cipher_algo_l, &d->ciphers);
 	virtio_cread_le(vdev, struct virtio_crypto_config,
+			hash_algo, &d->hashes);
+	virtio_cread_le(vdev, struct virtio_crypto_config,
+			mac_algo_l, &d->macs);
+	virtio_cread_le(vdev, struct virtio_crypto_config,
+			aead_algo, &d->aeads);
+	virtio_cread_le(vdev, struct virtio_crypto_config,
 			max_cipher_key_len, &d->max_key);
+	virtio_cread_le(vdev, struct virtio_crypto_config,
+			max_auth_key_len, &d->max_mackey);
 	virtio_cread_le(vdev, struct virtio_crypto_config,
 			max_size, &d->max_size);
 
@@ -48,6 +56,12 @@ static int vcd_read_config(struct vcd_device *d)
 	}
 	if (!(services & BIT(VIRTIO_CRYPTO_SERVICE_CIPHER)))
 		d->ciphers = 0;
+	if (!(services & BIT(VIRTIO_CRYPTO_SERVICE_HASH)))
+		d->hashes = 0;
+	if (!(services & BIT(VIRTIO_CRYPTO_SERVICE_MAC)))
+		d->macs = 0;
+	if (!(services & BIT(VIRTIO_CRYPTO_SERVICE_AEAD)))
+		d->aeads = 0;
 	d->ciphers |= try_ciphers;
 	return 0;
 }
@@ -180,9 +194,10 @@ static int vcd_probe(struct virtio_device *vdev)
 	err = vcd_nodes_add(d);
 	if (err)
 		goto ignore_reboot;
-	pr_info("%s: on %s, %u data queue%s, cipher mask %#x, up to %u bytes a request%s\n",
+	pr_info("%s: on %s, %u data queue%s, ciphers %#x, hashes %#x, MACs %#x, AEADs %#x, up to %u bytes a request%s\n",
 		d->name, dev_name(&vdev->dev), d->ndata,
-		d->ndata == 1 ? "" : "s", d->ciphers, d->chunk,
+		d->ndata == 1 ? "" : "s", d->ciphers, d->hashes, d->macs,
+		d->aeads, d->chunk,
 		d->hw_ready ? "" : "; not ready yet");
 	return 0;
 

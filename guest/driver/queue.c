@@ -2,9 +2,20 @@
 /* Requests on a virtqueue: submission, return, and those nobody waits for. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/module.h>
+#include <linux/sched/clock.h>
+#include <linux/sched/signal.h>
 #include <linux/virtio_config.h>
 
 #include "driver.h"
+
+static unsigned int spin_us = 50;
+module_param(spin_us, uint, 0644);
+MODULE_PARM_DESC(spin_us,
+		 "Microseconds to look for an answer before sleeping, and one more for each KiB of data; 0: never (default 50)");
+
+/* What a look that was in vain costs at most: so many without one. */
+#define VCD_SPIN_BACKOFF	64
 
 void vcd_req_init(struct vcd_req *r, struct vcd_queue *q, u32 gen)
 {
@@ -16,6 +27,114 @@ void vcd_req_init(struct vcd_req *r, struct vcd_queue *q, u32 gen)
 	r->error = 0;
 	r->inflight = false;
 	r->orphan = false;
+	r->counted = false;
+	r->notify = NULL;
+}
+
+/* Ask for interrupts on a queue; its lock is held. False: look again first. */
+static bool vcd_enable_cb(struct vcd_queue *q)
+{
+	q->armed = true;
+	return virtqueue_enable_cb(q->vq);
+}
+
+static bool vcd_wanted(struct vcd_queue *q)
+{
+	return q->sleepers || atomic_read(&q->dev->file_waiters);
+}
+
+/* The request left q->inflight; q->lock is held. */
+void vcd_returned(struct vcd_queue *q, struct vcd_req *r, struct list_head *done)
+{
+	r->inflight = false;
+	if (r->counted)
+		q->sleepers--;
+	r->counted = false;
+	list_move_tail(&r->link, done);
+	q->returned++;
+}
+
+/*
+ * Take what the device returned; q->lock is held. In the end interrupts are on
+ * if somebody needs them, else off.
+ */
+static void vcd_collect(struct vcd_queue *q, struct list_head *done)
+{
+	struct virtqueue *vq = q->vq;
+	struct vcd_req *r;
+	unsigned int len;
+
+	do {
+		if (q->armed) {
+			virtqueue_disable_cb(vq);
+			q->armed = false;
+		}
+		while ((r = virtqueue_get_buf(vq, &len))) {
+			r->used = len;
+			vcd_returned(q, r, done);
+		}
+	} while (!virtqueue_is_broken(vq) && vcd_wanted(q) && !vcd_enable_cb(q));
+}
+
+static void vcd_finish(struct vcd_queue *q, struct list_head *done, bool broken,
+		       u32 gen)
+{
+	if (!list_empty(done)) {
+		vcd_deliver(q->dev, done);
+		if (waitqueue_active(&q->room))
+			wake_up_all(&q->room);
+	}
+	if (broken)
+		vcd_sick(q->dev, gen);
+}
+
+/* Take what the device returned without being told. Any context. */
+void vcd_queue_drain(struct vcd_queue *q)
+{
+	unsigned long flags;
+	LIST_HEAD(done);
+	bool broken = false;
+	u32 gen = 0;
+
+	/* Who holds it is submitting or draining: it is looked at soon again. */
+	if (!spin_trylock_irqsave(&q->lock, flags))
+		return;
+	if (q->vq) {
+		vcd_collect(q, &done);
+		broken = virtqueue_is_broken(q->vq);
+		gen = q->dev->gen;
+	}
+	spin_unlock_irqrestore(&q->lock, flags);
+	vcd_finish(q, &done, broken, gen);
+}
+
+/* From now on an interrupt comes for what the device returns on this queue. */
+void vcd_queue_arm(struct vcd_queue *q)
+{
+	unsigned long flags;
+	LIST_HEAD(done);
+	bool broken = false;
+	u32 gen = 0;
+
+	spin_lock_irqsave(&q->lock, flags);
+	if (q->vq) {
+		if (!q->armed && vcd_wanted(q) && !vcd_enable_cb(q))
+			vcd_collect(q, &done);
+		broken = virtqueue_is_broken(q->vq);
+		gen = q->dev->gen;
+	}
+	spin_unlock_irqrestore(&q->lock, flags);
+	vcd_finish(q, &done, broken, gen);
+}
+
+/* It returns by an interrupt. False: it has returned. q->lock is held. */
+static bool vcd_count(struct vcd_queue *q, struct vcd_req *r)
+{
+	if (r->inflight && !r->counted) {
+		r->counted = true;
+		q->sleepers++;
+	}
+	return r->inflight;
 }
 
 /* One attempt. -ENOSPC: the ring is full, *seen tells when that was. */
@@ -29,6 +148,8 @@ static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 	unsigned long flags;
 	bool kick = false;
 	bool broken = false;
+	bool rearm = false;
+	LIST_HEAD(done);
 	u32 gen;
 	int idx, err;
 
@@ -58,9 +179,16 @@ static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 	r->inflight = true;
 	r->orphan = orphan;
 	list_add_tail(&r->link, &q->inflight);
+	if (orphan)
+		vcd_count(q, r);
+	/* If answers wait already the next drain finds them. */
+	if (!q->armed && vcd_wanted(q))
+		rearm = !vcd_enable_cb(q);
 	/* Under the lock: the watchdog disarms before it looks at our list. */
 	vcd_watch(d);
 	kick = virtqueue_kick_prepare(vq);
+	if (rearm)
+		vcd_collect(q, &done);
 unlock:
 	spin_unlock_irqrestore(&q->lock, flags);
 	/*
@@ -71,9 +199,27 @@ unlock:
 	if (kick && !virtqueue_notify(vq))
 		broken = true;
 	srcu_read_unlock(&d->srcu, idx);
-	if (broken)
-		vcd_sick(d, gen);
+	vcd_finish(q, &done, broken, gen);
 	return err;
+}
+
+/* Sleep until the device gave something back since *seen. */
+static int vcd_wait_room(struct vcd_queue *q, unsigned int seen, bool killable)
+{
+	int err = 0;
+
+	spin_lock_irq(&q->lock);
+	q->sleepers++;
+	spin_unlock_irq(&q->lock);
+	vcd_queue_arm(q);
+	if (killable)
+		err = wait_event_killable(q->room, READ_ONCE(q->returned) != seen);
+	else
+		wait_event(q->room, READ_ONCE(q->returned) != seen);
+	spin_lock_irq(&q->lock);
+	q->sleepers--;
+	spin_unlock_irq(&q->lock);
+	return err ? -EINTR : 0;
 }
 
 /**
@@ -100,28 +246,84 @@ int vcd_submit(struct vcd_req *r, struct scatterlist *sgs[],
 		err = vcd_try_submit(r, sgs, out, in, !killable, &seen);
 		if (err != -ENOSPC)
 			return err;
-		if (killable) {
-			if (wait_event_killable(q->room,
-						READ_ONCE(q->returned) != seen))
-				return -EINTR;
-		} else {
-			wait_event(q->room, READ_ONCE(q->returned) != seen);
-		}
+		vcd_queue_drain(q);
+		if (READ_ONCE(q->returned) == seen &&
+		    vcd_wait_room(q, seen, killable))
+			return -EINTR;
 	}
+}
+
+/* How long to look for the answer to so many bytes, in ns; 0: not at all. */
+u64 vcd_spin_budget(struct vcd_device *d, unsigned int bytes)
+{
+	unsigned int us = READ_ONCE(spin_us);
+	unsigned int skip = READ_ONCE(d->skip_spin);
+
+	if (!us)
+		return 0;
+	if (skip) {
+		WRITE_ONCE(d->skip_spin, skip - 1);
+		return 0;
+	}
+	return (u64)(min(us, 1000U) + bytes / SZ_1K) * NSEC_PER_USEC;
+}
+
+/* Whether looking paid. Racy on purpose: it is a guess about the next. */
+void vcd_spin_done(struct vcd_device *d, bool hit)
+{
+	unsigned int backoff = hit ? 0 :
+		min(2 * READ_ONCE(d->spin_backoff) + 1, VCD_SPIN_BACKOFF);
+
+	if (hit && !READ_ONCE(d->spin_backoff))
+		return;
+	WRITE_ONCE(d->spin_backoff, backoff);
+	WRITE_ONCE(d->skip_spin, backoff);
+}
+
+/* Look for the answer for a while. */
+static bool vcd_spin(struct vcd_queue *q, struct vcd_req *r, unsigned int bytes)
+{
+	u64 budget = vcd_spin_budget(q->dev, bytes);
+	u64 end;
+
+	if (!budget)
+		return false;
+	end = local_clock() + budget;
+	do {
+		vcd_queue_drain(q);
+		if (completion_done(&r->done)) {
+			vcd_spin_done(q->dev, true);
+			return true;
+		}
+		cpu_relax();
+	} while (local_clock() < end && !need_resched() &&
+		 !signal_pending(current) && READ_ONCE(q->vq));
+	vcd_spin_done(q->dev, false);
+	return false;
 }
 
 /**
  * vcd_wait() - wait for a submitted request
  * @r: the request
+ * @bytes: how much work it is
  *
  * Return: 0 when the device returned it, -EIO or -ENODEV when the device was
  * reset first. In both cases the request is the caller's again. -EINTR: killed,
  * the request is no longer the caller's.
  */
-int vcd_wait(struct vcd_req *r)
+int vcd_wait(struct vcd_req *r, unsigned int bytes)
 {
 	struct vcd_queue *q = r->queue;
 	unsigned long flags;
+
+	if (vcd_spin(q, r, bytes)) {
+		wait_for_completion(&r->done);
+		return r->error;
+	}
+	spin_lock_irqsave(&q->lock, flags);
+	vcd_count(q, r);
+	spin_unlock_irqrestore(&q->lock, flags);
+	vcd_queue_arm(q);
 
 	if (!wait_for_completion_killable(&r->done))
 		return r->error;
@@ -138,26 +340,31 @@ int vcd_wait(struct vcd_req *r)
 	return r->error;
 }
 
+/* Have r->orphaned() called in process context. */
+void vcd_orphan(struct vcd_device *d, struct vcd_req *r)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&d->reap_lock, flags);
+	list_add_tail(&r->link, &d->orphans);
+	spin_unlock_irqrestore(&d->reap_lock, flags);
+	queue_work(vcd_wq, &d->reap);
+}
+
 /* Give back requests that left q->inflight; r->orphan is settled by now. */
 void vcd_deliver(struct vcd_device *d, struct list_head *done)
 {
 	struct vcd_req *r, *next;
-	bool reap = false;
-	unsigned long flags;
 
 	list_for_each_entry_safe(r, next, done, link) {
 		list_del_init(&r->link);
-		if (!r->orphan) {
+		if (r->notify)
+			r->notify(r);
+		else if (r->orphan)
+			vcd_orphan(d, r);
+		else
 			complete(&r->done);
-			continue;
-		}
-		spin_lock_irqsave(&d->reap_lock, flags);
-		list_add_tail(&r->link, &d->orphans);
-		spin_unlock_irqrestore(&d->reap_lock, flags);
-		reap = true;
 	}
-	if (reap)
-		queue_work(vcd_wq, &d->reap);
 }
 
 void vcd_reap(struct work_struct *work)
@@ -180,10 +387,8 @@ void vcd_queue_interrupt(struct virtqueue *vq)
 {
 	struct vcd_device *d = vq->vdev->priv;
 	struct vcd_queue *q = &d->queues[vq->index];
-	LIST_HEAD(done);
-	struct vcd_req *r;
 	unsigned long flags;
-	unsigned int len;
+	LIST_HEAD(done);
 	bool broken;
 	u32 gen;
 
@@ -192,23 +397,9 @@ void vcd_queue_interrupt(struct virtqueue *vq)
 		spin_unlock_irqrestore(&q->lock, flags);
 		return;
 	}
-	do {
-		virtqueue_disable_cb(vq);
-		while ((r = virtqueue_get_buf(vq, &len))) {
-			r->used = len;
-			r->inflight = false;
-			list_move_tail(&r->link, &done);
-			q->returned++;
-		}
-		broken = virtqueue_is_broken(vq);
-	} while (!broken && !virtqueue_enable_cb(vq));
+	vcd_collect(q, &done);
+	broken = virtqueue_is_broken(vq);
 	gen = d->gen;
 	spin_unlock_irqrestore(&q->lock, flags);
-
-	if (!list_empty(&done)) {
-		vcd_deliver(d, &done);
-		wake_up_all(&q->room);
-	}
-	if (broken)
-		vcd_sick(d, gen);
+	vcd_finish(q, &done, broken, gen);
 }

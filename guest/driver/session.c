@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sessions: a key here, and for each direction a session on the device. */
+/* Sessions: keys here, and for each thing done with them one on the device. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/slab.h>
@@ -9,49 +9,13 @@
 /* Not a status of the specification: shows whether the device wrote one. */
 #define VCD_NO_STATUS	0xff
 
-static const struct vcd_cipher vcd_ciphers[] = {
-	{
-		.id = CRYPTO_AES_CBC,
-		.algo = VIRTIO_CRYPTO_CIPHER_AES_CBC,
-		.name = "cbc(aes)",
-		.driver_name = "virtio-cryptodev-cbc-aes",
-		.block = VCD_BLOCK,
-		.ivsize = VCD_BLOCK,
-	}, {
-		.id = CRYPTO_AES_ECB,
-		.algo = VIRTIO_CRYPTO_CIPHER_AES_ECB,
-		.name = "ecb(aes)",
-		.driver_name = "virtio-cryptodev-ecb-aes",
-		.block = VCD_BLOCK,
-		.ivsize = 0,
-	}, {
-		.id = CRYPTO_AES_CTR,
-		.algo = VIRTIO_CRYPTO_CIPHER_AES_CTR,
-		.name = "ctr(aes)",
-		.driver_name = "virtio-cryptodev-ctr-aes",
-		.block = 1,
-		.ivsize = VCD_BLOCK,
-	},
-};
-
-/* The cipher, or NULL if we do not know it or the device does not offer it. */
-const struct vcd_cipher *vcd_cipher_find(struct vcd_device *d, u32 id)
-{
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(vcd_ciphers); i++)
-		if (vcd_ciphers[i].id == id)
-			return d->ciphers & BIT(vcd_ciphers[i].algo) ?
-				&vcd_ciphers[i] : NULL;
-	return NULL;
-}
-
 /* A request on the control queue. kmalloc'ed: the device reads and writes it. */
 struct vcd_ctrl {
 	struct vcd_req req;
 	struct vcd_device *dev;
+	u32 destroy;			/* opcode that undoes a creation */
 	struct virtio_crypto_op_ctrl_req out;
-	u8 key[VCD_MAX_KEY];
+	u8 key[CRYPTO_HMAC_MAX_KEY_LEN];
 	/* Written by the device: cache lines of its own. */
 	union {
 		struct virtio_crypto_session_input created;
@@ -59,7 +23,7 @@ struct vcd_ctrl {
 	} in ____cacheline_aligned;
 };
 
-static void vcd_destroy(struct vcd_device *d, u64 id, u32 gen);
+static void vcd_destroy(struct vcd_device *d, u32 opcode, u64 id, u32 gen);
 
 /* The answer to create-session as an errno, and the id. */
 static int vcd_created(struct vcd_ctrl *c, u64 *id)
@@ -94,7 +58,7 @@ static void vcd_create_orphaned(struct vcd_req *req)
 	u64 id;
 
 	if (!vcd_created(c, &id))
-		vcd_destroy(c->dev, id, c->req.gen);
+		vcd_destroy(c->dev, c->destroy, id, c->req.gen);
 	kfree_sensitive(c);
 }
 
@@ -112,37 +76,107 @@ static struct vcd_ctrl *vcd_ctrl_new(struct vcd_device *d, u32 opcode, u32 gen)
 	return c;
 }
 
-/* Open one direction on the device. Sleeps for the answer. */
-static int vcd_create(struct vcd_session *s, int op, u64 *id, u32 gen)
+/* Which opcode ends what a slot has open. */
+static u32 vcd_destroy_opcode(const struct vcd_session *s, enum vcd_slot slot)
 {
-	struct virtio_crypto_sym_create_session_req *sym;
-	struct virtio_crypto_cipher_session_para *para;
-	struct scatterlist out, key, in, *sgs[] = { &out, &key, &in };
-	struct vcd_ctrl *c;
-	int err;
+	if (slot == VCD_SLOT_HASH)
+		return s->hash->keyed ? VIRTIO_CRYPTO_MAC_DESTROY_SESSION :
+					VIRTIO_CRYPTO_HASH_DESTROY_SESSION;
+	return s->cipher->kind == VCD_AEAD ? VIRTIO_CRYPTO_AEAD_DESTROY_SESSION :
+					     VIRTIO_CRYPTO_CIPHER_DESTROY_SESSION;
+}
 
-	c = vcd_ctrl_new(s->dev, VIRTIO_CRYPTO_CIPHER_CREATE_SESSION, gen);
-	if (!c)
-		return -ENOMEM;
-	c->req.orphaned = vcd_create_orphaned;
-	c->out.header.algo = cpu_to_le32(s->cipher->algo);
-	sym = &c->out.u.sym_create_session;
+/* The header of a create request, and which key belongs to it. */
+static u32 vcd_create_cipher(struct vcd_ctrl *c, struct vcd_session *s, int op)
+{
+	struct virtio_crypto_sym_create_session_req *sym =
+		&c->out.u.sym_create_session;
+	struct virtio_crypto_cipher_session_para *para = &sym->u.cipher.para;
+
+	c->out.header.opcode = cpu_to_le32(VIRTIO_CRYPTO_CIPHER_CREATE_SESSION);
 	sym->op_type = cpu_to_le32(VIRTIO_CRYPTO_SYM_OP_CIPHER);
-	para = &sym->u.cipher.para;
 	para->algo = cpu_to_le32(s->cipher->algo);
 	para->keylen = cpu_to_le32(s->keylen);
 	para->op = cpu_to_le32(op == COP_ENCRYPT ? VIRTIO_CRYPTO_OP_ENCRYPT :
 						   VIRTIO_CRYPTO_OP_DECRYPT);
 	memcpy(c->key, s->key, s->keylen);
+	return s->keylen;
+}
+
+static u32 vcd_create_aead(struct vcd_ctrl *c, struct vcd_session *s, int op)
+{
+	struct virtio_crypto_aead_session_para *para =
+		&c->out.u.aead_create_session.para;
+
+	c->out.header.opcode = cpu_to_le32(VIRTIO_CRYPTO_AEAD_CREATE_SESSION);
+	para->algo = cpu_to_le32(s->cipher->algo);
+	para->key_len = cpu_to_le32(s->keylen);
+	para->hash_result_len = cpu_to_le32(s->tagsize);
+	para->op = cpu_to_le32(op == COP_ENCRYPT ? VIRTIO_CRYPTO_OP_ENCRYPT :
+						   VIRTIO_CRYPTO_OP_DECRYPT);
+	memcpy(c->key, s->key, s->keylen);
+	return s->keylen;
+}
+
+static u32 vcd_create_hash(struct vcd_ctrl *c, struct vcd_session *s)
+{
+	if (!s->hash->keyed) {
+		struct virtio_crypto_hash_session_para *para =
+			&c->out.u.hash_create_session.para;
+
+		c->out.header.opcode = cpu_to_le32(VIRTIO_CRYPTO_HASH_CREATE_SESSION);
+		para->algo = cpu_to_le32(s->hash->algo);
+		para->hash_result_len = cpu_to_le32(s->hash->digestsize);
+		return 0;
+	} else {
+		struct virtio_crypto_mac_session_para *para =
+			&c->out.u.mac_create_session.para;
+
+		c->out.header.opcode = cpu_to_le32(VIRTIO_CRYPTO_MAC_CREATE_SESSION);
+		para->algo = cpu_to_le32(s->hash->algo);
+		para->hash_result_len = cpu_to_le32(s->hash->digestsize);
+		para->auth_key_len = cpu_to_le32(s->mackeylen);
+		memcpy(c->key, s->mackey, s->mackeylen);
+		return s->mackeylen;
+	}
+}
+
+/* Open one session on the device. Sleeps for the answer. */
+static int vcd_create(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 gen)
+{
+	struct scatterlist out, key, in, *sgs[3];
+	unsigned int n = 0;
+	struct vcd_ctrl *c;
+	u32 keylen;
+	int err;
+
+	c = vcd_ctrl_new(s->dev, 0, gen);
+	if (!c)
+		return -ENOMEM;
+	c->req.orphaned = vcd_create_orphaned;
+	c->destroy = vcd_destroy_opcode(s, slot);
+	if (slot == VCD_SLOT_HASH)
+		keylen = vcd_create_hash(c, s);
+	else if (s->cipher->kind == VCD_AEAD)
+		keylen = vcd_create_aead(c, s, slot);
+	else
+		keylen = vcd_create_cipher(c, s, slot);
+	c->out.header.algo = cpu_to_le32(slot == VCD_SLOT_HASH ? s->hash->algo :
+								 s->cipher->algo);
 	c->in.created.status = cpu_to_le32(VCD_NO_STATUS);
 	c->req.writable = sizeof(c->in.created);
 
 	sg_init_one(&out, &c->out, sizeof(c->out));
-	sg_init_one(&key, c->key, s->keylen);
+	sgs[n++] = &out;
+	if (keylen) {
+		sg_init_one(&key, c->key, keylen);
+		sgs[n++] = &key;
+	}
 	sg_init_one(&in, &c->in, sizeof(c->in.created));
-	err = vcd_submit(&c->req, sgs, 2, 1, true);
+	sgs[n++] = &in;
+	err = vcd_submit(&c->req, sgs, n - 1, 1, true);
 	if (!err) {
-		err = vcd_wait(&c->req);
+		err = vcd_wait(&c->req, 0);
 		if (err == -EINTR)
 			return err;	/* c is no longer ours */
 		err = vcd_created(c, id);
@@ -163,15 +197,15 @@ static void vcd_destroy_orphaned(struct vcd_req *req)
 }
 
 /*
- * Close one direction on the device, without waiting for the answer: the
+ * Close a session on the device, without waiting for the answer: the
  * control queue is worked off in order, so what is opened next comes after.
  */
-static void vcd_destroy(struct vcd_device *d, u64 id, u32 gen)
+static void vcd_destroy(struct vcd_device *d, u32 opcode, u64 id, u32 gen)
 {
 	struct scatterlist out, in, *sgs[] = { &out, &in };
 	struct vcd_ctrl *c;
 
-	c = vcd_ctrl_new(d, VIRTIO_CRYPTO_CIPHER_DESTROY_SESSION, gen);
+	c = vcd_ctrl_new(d, opcode, gen);
 	if (!c) {
 		pr_warn_ratelimited("%s: no memory to close a session: it stays open on the device\n",
 				    d->name);
@@ -190,108 +224,161 @@ static void vcd_destroy(struct vcd_device *d, u64 id, u32 gen)
 }
 
 /**
- * vcd_session_open() - the device's session for one direction
+ * vcd_session_open() - a session on the device
  * @s: the session
- * @op: COP_ENCRYPT or COP_DECRYPT
+ * @slot: which one of it
  * @id: out: the device's id of it
  * @gen: out: the life of the device in which @id holds
  *
- * Opens it if it is not open in this life of the device.
+ * Opens it if it is not open in this life of the device. For an AEAD the tag's
+ * length is the wire session's: if that has changed another one is opened.
  *
  * Return: 0, -EINVAL (the device refuses algorithm or key), -ENOSPC (it has no
  * room for sessions), -EBUSY (it is not ready), or an error of vcd_submit().
  */
-int vcd_session_open(struct vcd_session *s, int op, u64 *id, u32 *gen)
+int vcd_session_open(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *gen)
 {
 	struct vcd_device *d = s->dev;
-	int err = 0;
+	struct vcd_wire was;
+	unsigned long flags;
+	int err;
+
+	*gen = READ_ONCE(d->gen);
+	spin_lock_irqsave(&s->lock, flags);
+	was = s->wire[slot];
+	spin_unlock_irqrestore(&s->lock, flags);
+	*id = was.id;
+	if (was.gen == *gen && was.tagsize == s->tagsize)
+		return 0;
 
 	if (mutex_lock_killable(&s->open_lock))
 		return -EINTR;
 	*gen = READ_ONCE(d->gen);
-	spin_lock(&s->lock);
-	*id = s->dir[op].id;
-	if (s->dir[op].gen != *gen)
-		err = -ENOENT;
-	spin_unlock(&s->lock);
-	if (!err)
+	spin_lock_irqsave(&s->lock, flags);
+	was = s->wire[slot];
+	spin_unlock_irqrestore(&s->lock, flags);
+	*id = was.id;
+	err = 0;
+	if (was.gen == *gen && was.tagsize == s->tagsize)
 		goto out;
 
-	err = READ_ONCE(d->hw_ready) ? vcd_create(s, op, id, *gen) : -EBUSY;
+	err = READ_ONCE(d->hw_ready) ? vcd_create(s, slot, id, *gen) : -EBUSY;
 	if (err)
 		goto out;
-	spin_lock(&s->lock);
-	s->dir[op].id = *id;
-	s->dir[op].gen = *gen;
-	spin_unlock(&s->lock);
+	spin_lock_irqsave(&s->lock, flags);
+	was = s->wire[slot];
+	s->wire[slot].id = *id;
+	s->wire[slot].gen = *gen;
+	s->wire[slot].tagsize = s->tagsize;
+	spin_unlock_irqrestore(&s->lock, flags);
+	if (was.gen == *gen)
+		vcd_destroy(d, vcd_destroy_opcode(s, slot), was.id, was.gen);
 out:
 	mutex_unlock(&s->open_lock);
 	return err;
 }
 
 /* The device says it does not know the session: open it anew next time. */
-void vcd_session_lost(struct vcd_session *s, int op, u64 id, u32 gen)
+void vcd_session_lost(struct vcd_session *s, enum vcd_slot slot, u64 id, u32 gen)
 {
-	spin_lock(&s->lock);
-	if (s->dir[op].id == id && s->dir[op].gen == gen)
-		s->dir[op].gen = 0;
-	spin_unlock(&s->lock);
+	unsigned long flags;
+
+	spin_lock_irqsave(&s->lock, flags);
+	if (s->wire[slot].id == id && s->wire[slot].gen == gen)
+		s->wire[slot].gen = 0;
+	spin_unlock_irqrestore(&s->lock, flags);
+}
+
+/* Where an operation without an IV goes on from. Any context. */
+void vcd_session_set_iv(struct vcd_session *s, const u8 *iv)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&s->lock, flags);
+	memcpy(s->iv, iv, s->cipher->ivsize);
+	spin_unlock_irqrestore(&s->lock, flags);
 }
 
 /**
  * vcd_session_new() - a session with one reference, in no file's table yet
  * @d: the device
- * @c: the cipher, one that @d offers
+ * @u: whose it is
+ *
+ * It has neither cipher nor hash: the caller gives it what it is to have.
+ *
+ * Return: the session, -ENOSPC (the user has too many) or -ENOMEM.
+ */
+struct vcd_session *vcd_session_new(struct vcd_device *d, struct vcd_user *u)
+{
+	struct vcd_session *s;
+	int err = vcd_user_session(u);
+
+	if (err)
+		return ERR_PTR(err);
+	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+	if (!s) {
+		atomic_dec(&u->sessions);
+		return ERR_PTR(-ENOMEM);
+	}
+	kref_init(&s->ref);
+	init_rwsem(&s->rwsem);
+	mutex_init(&s->open_lock);
+	init_waitqueue_head(&s->idle);
+	spin_lock_init(&s->lock);
+	vcd_user_hold(u);
+	s->user = u;
+	vcd_get(d);
+	s->dev = d;
+	return s;
+}
+
+/**
+ * vcd_session_set_cipher() - give a new session a cipher
+ * @s: the session
+ * @c: the cipher, one that the device offers
  * @key: the key, copied
- * @keylen: its length in bytes, up to VCD_MAX_KEY
+ * @keylen: its length in bytes, one that @c has
  *
  * The encrypting direction is opened at once, so that what the device refuses
  * is refused here; the other when it is first used.
  *
- * Return: the session or an error of vcd_session_open() or -ENOMEM.
+ * Return: 0 or an error of vcd_session_open().
  */
-struct vcd_session *vcd_session_new(struct vcd_device *d,
-				    const struct vcd_cipher *c,
-				    const u8 *key, u32 keylen)
+int vcd_session_set_cipher(struct vcd_session *s, const struct vcd_cipher *c,
+			   const u8 *key, u32 keylen)
 {
-	struct vcd_session *s;
 	u64 id;
 	u32 gen;
 	int err;
 
-	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
-	if (!s)
-		return ERR_PTR(-ENOMEM);
-	kref_init(&s->ref);
-	init_rwsem(&s->rwsem);
-	mutex_init(&s->open_lock);
-	spin_lock_init(&s->lock);
-	vcd_get(d);
-	s->dev = d;
 	s->cipher = c;
+	if (c->kind == VCD_NULL)
+		return 0;
 	s->keylen = keylen;
 	memcpy(s->key, key, keylen);
+	if (c->kind == VCD_AEAD)
+		s->tagsize = fls(c->tags) - 1;
 
 	/* Once more if the device was reset under us. */
-	err = vcd_session_open(s, COP_ENCRYPT, &id, &gen);
+	err = vcd_session_open(s, VCD_SLOT_ENCRYPT, &id, &gen);
 	if (err == -ESTALE)
-		err = vcd_session_open(s, COP_ENCRYPT, &id, &gen);
-	if (err) {
-		vcd_session_put(s);
-		return ERR_PTR(err == -ESTALE ? -EIO : err);
-	}
-	return s;
+		err = vcd_session_open(s, VCD_SLOT_ENCRYPT, &id, &gen);
+	return err == -ESTALE ? -EIO : err;
 }
 
 static void vcd_session_release(struct kref *ref)
 {
 	struct vcd_session *s = container_of(ref, struct vcd_session, ref);
 	struct vcd_device *d = s->dev;
-	int op;
+	int i;
 
-	for (op = COP_ENCRYPT; op <= COP_DECRYPT; op++)
-		if (s->dir[op].gen)
-			vcd_destroy(d, s->dir[op].id, s->dir[op].gen);
+	for (i = 0; i < VCD_SLOTS; i++)
+		if (s->wire[i].gen)
+			vcd_destroy(d, vcd_destroy_opcode(s, i), s->wire[i].id,
+				    s->wire[i].gen);
+	vcd_hash_free(s);
+	atomic_dec(&s->user->sessions);
+	vcd_user_put(s->user);
 	kfree_sensitive(s);
 	vcd_put(d);
 }

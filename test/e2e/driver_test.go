@@ -31,7 +31,7 @@ func TestGuestDriver(t *testing.T) {
 		c.QEMU = w.qemu.Path
 		c.CPUs = 2
 		c.Devices = attach(t, w, d.socket)
-		for _, name := range []string{"abi", "api", "compat", "parallel", "lifecycle"} {
+		for _, name := range []string{"abi", "api", "compat", "modes", "async", "parallel", "lifecycle"} {
 			c.Files = append(c.Files, driverTest(t, name))
 		}
 		v := boot(t, c)
@@ -41,10 +41,11 @@ func TestGuestDriver(t *testing.T) {
 		if strings.Count(nodes, "crw-rw-rw-") != 2 {
 			t.Errorf("nodes: %s", nodes)
 		}
-		api := []string{"/tests/api"}
+		api, modes := []string{"/tests/api"}, []string{"/tests/modes"}
 		if w.wholeDevice() {
 			// Here the guest is told of all algorithms.
 			api = append(api, "--require-all")
+			modes = append(modes, "--require-all")
 		}
 		for _, command := range [][]string{
 			{"vcrypto", "test"},
@@ -55,6 +56,8 @@ func TestGuestDriver(t *testing.T) {
 			{"/tests/abi"},
 			api,
 			{"/tests/compat"},
+			modes,
+			{"/tests/async", "--quick"},
 			{"/tests/parallel", "--quick"},
 			{"/tests/lifecycle", "--quick"},
 			{"vcrypto", "test"},
