@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package openssl is the engine of OpenSSL's libcrypto, 3.0 or later: all that
-// the device can carry, and of public-key cryptography the only engine. What
+// the device can carry, and the only engine of raw RSA. What
 // OpenSSL itself hands on, to hardware or to another library, is reached
 // through it: see Providers.
 //
