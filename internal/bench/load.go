@@ -71,7 +71,7 @@ func (l *load) add(m *virtqdrv.Memory, c Case, sessions []uint64, inputs []input
 const reapMost = 64
 
 // descriptors of a request: header, IV, source, destination, status.
-const descriptors = 5
+const descriptors = 2
 
 // run keeps all requests in flight until stop says so, and then waits for
 // the rest. It belongs to a thread.

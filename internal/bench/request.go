@@ -51,8 +51,7 @@ func layOut(m *virtqdrv.Memory, c Case, sessions []uint64, inputs []input, piece
 			return nil, err
 		}
 		copy(m.Bytes(block), readable[:at])
-		own := cryptodrv.Part([]virtqdrv.Buf{block}, 0, cryptodrv.HeaderSize)
-		own = append(own, cryptodrv.Part([]virtqdrv.Buf{block}, cryptodrv.HeaderSize, at-cryptodrv.HeaderSize)...)
+		own := cryptodrv.Part([]virtqdrv.Buf{block}, 0, at)
 		r.readable = append(own, r.readable...)
 		r.writable = append(r.writable, cryptodrv.Part([]virtqdrv.Buf{block}, at, cryptodrv.StatusSize)...)
 	}

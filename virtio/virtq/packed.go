@@ -157,7 +157,7 @@ func (q *Packed) advance(at uint16, wrap bool, n uint16) (uint16, bool) {
 // walk collects the buffers of the chain at the next place, whose id and flags
 // were read.
 func (q *Packed) walk(c *Chain, id, flags uint16) error {
-	c.begin()
+	q.core.begin(c)
 	at, limit := q.next, min(int(q.size)-q.taken, MaxChain)
 	for n := 1; ; n++ {
 		if n > limit {
@@ -179,7 +179,7 @@ func (q *Packed) walk(c *Chain, id, flags uint16) error {
 		}
 		if flags&ring.DescFNext == 0 {
 			c.head, c.places = id, uint16(n)
-			c.finish()
+			q.core.finish(c)
 			return nil
 		}
 		if at++; at == q.size {

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package virtq
+
+import "vcrypto/virtio/internal/ring"
+
+// Nearly all chains are alike: their descriptors follow each other in a table,
+// and their buffers are not empty and in one region of memory. The loops here know only those, and do little for each descriptor.
+// Of any other chain they say so, and it is left to walk, which begins anew
+// and finds what is wrong, if anything is. So a descriptor may be read twice,
+// but what was read is checked and used, or dropped.
+
+// quick collects the buffers of the chain that begins at a descriptor.
+func (q *Split) quick(c *Chain, head uint16) bool {
+	hotAddr, hotLen := q.hotAddr, uint64(len(q.hot))
+	table, like := q.desc[head:], uint32(head)
+	if addr, size, flags, _ := table[0].Load(); flags&ring.DescFIndirect != 0 {
+		n, off := uint64(size), addr-hotAddr
+		if off >= hotLen || n > hotLen-off || n%ring.DescSize != 0 || n-1 >= MaxChain*ring.DescSize ||
+			flags&ring.DescFNext != 0 || !q.cfg.Indirect && !q.cfg.Unnegotiated {
+			return false
+		}
+		table, like = descsAt(q.hotBase, off, size/ring.DescSize), 0
+	}
+	table = table[:min(len(table), cap(c.segs))]
+	segs := c.segs[:len(table)]
+
+	// like is what the flags and the next of a descriptor are that the next
+	// one in the table follows.
+	const step = 1 << 16
+	like = (like+1)*step | ring.DescFNext
+	i, k, read, end := 0, 0, uint64(0), noEnd
+	for ; i < len(table); i++ {
+		addr, size, tail := table[i].LoadWords()
+		if tail != like {
+			break
+		}
+		n, off := uint64(size), addr-hotAddr
+		// The second condition is 0 < n && off+n <= hotLen, which cannot
+		// overflow here.
+		if off >= hotLen || n-1 >= hotLen-off {
+			return false
+		}
+		if addr == end && segs[k-1].n <= maxSegment-size {
+			segs[k-1].n += size
+		} else {
+			segs[k] = segment{off, size, q.hotRegion}
+			k++
+		}
+		end = addr + n
+		read += n
+		like += step
+	}
+	like |= ring.DescFWrite
+	split, written := k, uint64(0)
+	for end = noEnd; i < len(table); i++ {
+		addr, size, tail := table[i].LoadWords()
+		n, off := uint64(size), addr-hotAddr
+		if off >= hotLen || n-1 >= hotLen-off {
+			return false
+		}
+		if addr == end && segs[k-1].n <= maxSegment-size {
+			segs[k-1].n += size
+		} else {
+			segs[k] = segment{off, size, q.hotRegion}
+			k++
+		}
+		end = addr + n
+		written += n
+		if tail != like {
+			if uint16(tail) != ring.DescFWrite { // the last one
+				return false
+			}
+			c.take(k, split, read, written)
+			return true
+		}
+		like += step
+	}
+	return false
+}
+
+// take makes the chain one of n segments in the hot region.
+func (c *Chain) take(n, split int, read, written uint64) {
+	c.segs = c.segs[:n]
+	c.split = uint32(split)
+	c.ReadLen, c.WriteLen = read, written
+	c.first = c.q.hotRegion
+	if c.base != c.q.hotBase { // to write a pointer costs more than to look
+		c.base = c.q.hotBase
+	}
+}
+
+// warm makes the region of an address the hot one. It reports whether it is
+// another one than before.
+func (q *Split) warm(addr uint64) bool {
+	number, start, data := q.table.Lookup(addr)
+	if data == nil || start == q.hotAddr && len(q.hot) > 0 {
+		return false
+	}
+	q.hotRegion, q.hotAddr, q.hot, q.hotBase = uint32(number), start, data, baseOf(data)
+	return true
+}
