@@ -31,8 +31,12 @@ type Split struct {
 
 	started   bool
 	next      uint16 // the next entry of the available ring to take
-	usedNext  uint16 // the next entry of the used ring to fill
-	published uint16 // what the driver can see of usedNext
+	published uint16 // the next entry of the used ring, as the driver sees it
+
+	// What goes from and to the rings goes in one piece: their memory is in the
+	// other side's cache, and each look at it is a wait.
+	taken  []uint16 // heads
+	pushed []uint64 // elements, staged
 	signalled bool   // the driver was notified at least once
 	noNotify  bool   // our flag in the used ring
 	held      int    // chains taken and not pushed
@@ -54,6 +58,9 @@ func NewSplit(c Config) (*Split, error) {
 		mask: uint16(c.Size - 1),
 		next: c.Base,
 		busy: make([]bool, c.Size),
+
+		taken:  make([]uint16, c.Size),
+		pushed: make([]uint64, 0, c.Size),
 	}, nil
 }
 
@@ -83,8 +90,7 @@ func (q *Split) Attach(t *mem.Table) error {
 		// A queue that goes on has its used index in memory; that of a new
 		// one is 0.
 		q.started = true
-		q.usedNext = ring.Load16(q.used[ring.UsedIdx:])
-		q.published = q.usedNext
+		q.published = ring.Load16(q.used[ring.UsedIdx:])
 	}
 	return nil
 }
@@ -127,8 +133,10 @@ func (q *Split) Next(batch []*Chain) (int, error) {
 		return 0, broken("available index is %d ahead of a queue of %d", pending, q.cfg.Size)
 	}
 	n := min(int(pending), len(batch))
-	for i := range n {
-		head := q.heads[q.next&q.mask]
+	taken := q.taken[:n]
+	end := copy(taken, q.heads[q.next&q.mask:])
+	copy(taken[end:], q.heads)
+	for i, head := range taken {
 		if int(head) >= len(q.busy) {
 			return i, broken("descriptor %d of a queue of %d", head, q.cfg.Size)
 		}
@@ -169,8 +177,7 @@ func (q *Split) chain() *Chain {
 func (q *Split) Push(c *Chain, written uint32) {
 	q.busy[c.head] = false
 	q.held--
-	q.elems[q.usedNext&q.mask] = ring.Elem(c.head, written)
-	q.usedNext++
+	q.pushed = append(q.pushed, ring.Elem(c.head, written))
 	if len(c.segs) > keptSegments {
 		c.shrink()
 	}
@@ -180,11 +187,15 @@ func (q *Split) Push(c *Chain, written uint32) {
 // Publish shows what was pushed to the driver and reports whether the driver
 // wants to be notified of it.
 func (q *Split) Publish() (notify bool) {
-	if q.published == q.usedNext {
+	n := len(q.pushed)
+	if n == 0 {
 		return false
 	}
 	old := q.published
-	q.published = q.usedNext
+	end := copy(q.elems[old&q.mask:], q.pushed)
+	copy(q.elems, q.pushed[end:])
+	q.pushed = q.pushed[:0]
+	q.published += uint16(n)
 	// Barrier 2: this store releases. Buffers and used elements are visible
 	// before the index that covers them.
 	//
