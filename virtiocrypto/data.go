@@ -169,19 +169,27 @@ func (w *dataWorker) reap(mode engine.ReapMode) bool {
 		return false
 	}
 	n := w.engine.Reap(w.done, mode)
+	quick, bytes := 0, 0
 	for _, er := range w.done[:n] {
 		r := er.Owner.(*request)
 		if r.Status != engine.OK || r.special || r.scratch > 0 {
 			w.finish(r)
 			continue
 		}
-		w.tally.operations++
-		w.tally.bytes += uint64(len(r.Src))
-		w.release(int(r.slot))
+		// What finish and answer do for the commonest request.
+		if h := &w.held[r.slot]; h.n > 1 {
+			h.n--
+		} else {
+			w.release(int(r.slot))
+		}
+		quick++
+		bytes += len(r.Src)
 		c := r.chain
 		c.LastWritable()[0] = byte(StatusOK)
 		w.q.Push(c, uint32(c.WriteLen))
 	}
+	w.tally.operations += uint64(quick)
+	w.tally.bytes += uint64(bytes)
 	return n > 0
 }
 

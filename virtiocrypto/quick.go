@@ -8,22 +8,20 @@ import (
 )
 
 // quick fills in the commonest of all requests and reports whether it was
-// that: a cipher's, in the form without revision 1, with an IV of 16 bytes in
-// one piece with the header, a source and a destination that need no copy, of
-// a session that other requests hold. It checks all that parse and parseCipher
+// that: a cipher's, in the form without revision 1, with an IV of 16 bytes, each
+// part in one piece, of a session that other requests hold. It checks all that parse and parseCipher
 // do. Of what it does not know it keeps nothing, and leaves it to them.
 func (w *dataWorker) quick(r *request, c *virtq.Chain) bool {
 	readable, writable := c.Segments()
 	if readable == 0 || writable == 0 || w.layout.revision1 {
 		return false
 	}
-	const used = dataSize + engine.MaxIV
 	first := c.Segment(0)
-	if len(first) < used {
+	if len(first) < dataSize {
 		return false
 	}
 	// Guest memory may change at any time: each field is read once.
-	hdr := (*[used]byte)(first)
+	hdr := (*[dataSize]byte)(first)
 	id := le.Uint64(hdr[dataSessionID:])
 	slot := slotOf(id)
 	if slot >= len(w.held) {
@@ -46,9 +44,18 @@ func (w *dataWorker) quick(r *request, c *virtq.Chain) bool {
 	if n == 0 || n > w.d.maxSize || c.WriteLen < uint64(n)+statusSize {
 		return false
 	}
-	src := first[used:]
-	if len(src) == 0 && readable > 1 {
-		src = c.Segment(1)
+	// The IV is behind the header, and the source behind the IV.
+	iv, at := first[dataSize:], 1
+	if len(iv) == 0 && readable > at {
+		iv = c.Segment(at)
+		at++
+	}
+	if len(iv) < engine.MaxIV {
+		return false
+	}
+	src := iv[engine.MaxIV:]
+	if len(src) == 0 && readable > at {
+		src = c.Segment(at)
 	}
 	dst := c.Segment(readable)
 	if len(src) < n || len(dst) < n {
@@ -61,7 +68,7 @@ func (w *dataWorker) quick(r *request, c *virtq.Chain) bool {
 	h.n++
 	r.chain, r.slot, r.scratch = c, int32(slot), 0
 	r.Session, r.Src, r.Dst = s.engine, src, dst
-	r.IV, r.IVLen = [engine.MaxIV]byte(hdr[dataSize:]), engine.MaxIV
+	r.IV, r.IVLen = [engine.MaxIV]byte(iv), engine.MaxIV
 	return true
 }
 

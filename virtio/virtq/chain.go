@@ -18,19 +18,17 @@ const (
 // may write. It belongs to its queue; it, and the memory that its cursors and
 // segments lead to, may be used from [Split.Next] until [Split.Push].
 //
-// The segments are guest memory, in the driver's order. Neighbours that are
-// contiguous in guest memory are joined; empty ones are left out.
+// Its memory is in the driver's order. Buffers that lie beside each other in
+// guest memory are taken for one, and empty ones left out.
 type Chain struct {
 	// ReadLen and WriteLen are the bytes of the two parts.
 	ReadLen, WriteLen uint64
 
 	segs []segment // all of them
 
-	// first is the region that the first segment is in, and base where that
-	// begins: most chains lie in one region, and are reached without a look
-	// at the table.
-	base  base
-	first uint32
+	// base is where the region begins that all segments are in, as most
+	// chains' are; of others it is nil, and each segment says its own.
+	base base
 
 	split  uint32 // index in segs of the first writable segment
 	head   uint16 // the first descriptor; of a packed ring the chain's id
@@ -46,11 +44,8 @@ type Chain struct {
 type segment struct {
 	off    uint64 // in the region
 	n      uint32 // bytes, at least 1
-	region uint32 // its number
+	region uint32 // its number, if the chain has no base
 }
-
-// noEnd is a guest address that no segment begins at: a region ends below it.
-const noEnd = ^uint64(0)
 
 // newChain makes a chain, the queue's index-th.
 func newChain(q *Split, index int) *Chain {
@@ -67,18 +62,26 @@ func (c *Chain) Index() int { return int(c.index) }
 // shrink lets go of a list that is too long to keep.
 func (c *Chain) shrink() { c.segs = c.inline[:0] }
 
-// bytes returns n bytes of a segment, from off on in its region. They lie in
-// the segment, which was checked against its region when it was made.
-func (c *Chain) bytes(region uint32, off uint64, n uint32) []byte {
-	if region == c.first {
-		return within(c.base, off, n)
+// bytes returns n bytes of a segment, from off on. They lie in the segment, or
+// it and those behind it, which were checked against their region when they
+// were made.
+func (c *Chain) bytes(s *segment, off, n uint32) []byte {
+	if c.base != nil {
+		return within(c.base, s.off+uint64(off), n)
 	}
-	return c.elsewhere(region, off, n)
+	return c.elsewhere(s, off, n)
 }
 
-// elsewhere is bytes for all regions.
-func (c *Chain) elsewhere(region uint32, off uint64, n uint32) []byte {
-	return c.q.table.Data(int(region))[off : off+uint64(n) : off+uint64(n)]
+// elsewhere is bytes for chains without a base.
+func (c *Chain) elsewhere(s *segment, off, n uint32) []byte {
+	at := s.off + uint64(off)
+	return c.q.table.Data(int(s.region))[at : at+uint64(n) : at+uint64(n)]
+}
+
+// beside reports whether segment i begins where the one before it ends.
+func (c *Chain) beside(i int) bool {
+	a, b := &c.segs[i-1], &c.segs[i]
+	return a.off+uint64(a.n) == b.off && (c.base != nil || a.region == b.region)
 }
 
 // Segments are the numbers of segments of both parts, for [Chain.Segment].
@@ -87,14 +90,14 @@ func (c *Chain) Segments() (readable, writable int) {
 }
 
 // Segment returns segment i in place, counted from the beginning of the
-// readable part. It is for those who count nanoseconds and know what to
-// expect; others use cursors.
+// readable part. Segments are buffers or parts of buffers. It is for those who
+// count nanoseconds and know what to expect; others use cursors.
 func (c *Chain) Segment(i int) []byte {
 	s := &c.segs[i]
-	if s.region == c.first {
+	if c.base != nil {
 		return within(c.base, s.off, s.n)
 	}
-	return c.elsewhere(s.region, s.off, s.n)
+	return c.elsewhere(s, 0, s.n)
 }
 
 // Reader returns a cursor at the beginning of the readable part.
@@ -103,16 +106,22 @@ func (c *Chain) Reader() Cursor { return Cursor{chain: c, end: int(c.split)} }
 // Writer returns a cursor at the beginning of the writable part.
 func (c *Chain) Writer() Cursor { return Cursor{chain: c, at: int(c.split), end: len(c.segs)} }
 
-// Readable returns the segments of the readable part, in a list of their own.
-func (c *Chain) Readable() [][]byte { return c.list(c.segs[:c.split]) }
+// Readable returns the readable part, in a list of its own.
+func (c *Chain) Readable() [][]byte { return c.list(0, int(c.split)) }
 
 // Writable does the same for the writable part.
-func (c *Chain) Writable() [][]byte { return c.list(c.segs[c.split:]) }
+func (c *Chain) Writable() [][]byte { return c.list(int(c.split), len(c.segs)) }
 
-func (c *Chain) list(segs []segment) [][]byte {
+func (c *Chain) list(from, to int) [][]byte {
 	var all [][]byte
-	for i := range segs {
-		all = append(all, c.bytes(segs[i].region, segs[i].off, segs[i].n))
+	for at := (Cursor{chain: c, at: from, end: to}); at.at < at.end; {
+		n := uint64(c.segs[at.at].n)
+		for i := at.at + 1; i < to && c.beside(i) && n+uint64(c.segs[i].n) <= maxSegment; i++ {
+			n += uint64(c.segs[i].n)
+		}
+		var b []byte
+		b, at = at.Take(int(n))
+		all = append(all, b)
 	}
 	return all
 }
@@ -121,7 +130,7 @@ func (c *Chain) list(segs []segment) [][]byte {
 // empty, as a slice.
 func (c *Chain) LastWritable() []byte {
 	s := &c.segs[len(c.segs)-1]
-	return c.bytes(s.region, s.off+uint64(s.n)-1, 1)
+	return c.bytes(s, s.n-1, 1)
 }
 
 // Cursor walks over a part of a chain. The zero Cursor is at the end of
@@ -135,7 +144,7 @@ type Cursor struct {
 // rest returns what is left of the segment the cursor is in.
 func (c *Cursor) rest() []byte {
 	s := &c.chain.segs[c.at]
-	return c.chain.bytes(s.region, s.off+uint64(c.off), s.n-c.off)
+	return c.chain.bytes(s, c.off, s.n-c.off)
 }
 
 // Read copies from the chain to p, moves on, and returns how many bytes there
@@ -161,8 +170,8 @@ func (c *Cursor) Write(p []byte) int {
 	return done
 }
 
-// Bytes returns the next n bytes in place and moves on, if they lie in one
-// segment; otherwise it returns nil and stays.
+// Bytes returns the next n bytes in place and moves on, if they lie beside
+// each other; otherwise it returns nil and stays.
 func (c *Cursor) Bytes(n int) (b []byte) {
 	b, *c = c.Take(n)
 	return b
@@ -176,14 +185,39 @@ func (c Cursor) Take(n int) ([]byte, Cursor) {
 	}
 	s := &c.chain.segs[c.at]
 	if uint64(n) > uint64(s.n-c.off) {
-		return nil, c
+		return c.takeMore(n)
 	}
-	b := c.chain.bytes(s.region, s.off+uint64(c.off), uint32(n))
+	b := c.chain.bytes(s, c.off, uint32(n))
 	if c.off += uint32(n); c.off == s.n {
 		c.at, c.off = c.at+1, 0
 	}
 	return b, c
 }
+
+// takeMore is Take for more than is left of a segment.
+func (c Cursor) takeMore(n int) ([]byte, Cursor) {
+	first, from := &c.chain.segs[c.at], c.off
+	left := uint64(n) - uint64(first.n-from)
+	if uint64(n) > maxSegment {
+		return nil, c
+	}
+	for at := c.at + 1; at < c.end && c.chain.beside(at); at++ {
+		size := uint64(c.chain.segs[at].n)
+		if left <= size {
+			b := c.chain.bytes(first, from, uint32(n))
+			c.at, c.off = at, uint32(left)
+			if left == size {
+				c.at, c.off = at+1, 0
+			}
+			return b, c
+		}
+		left -= size
+	}
+	return nil, c
+}
+
+// maxSegment is the most that Take gives, in bytes.
+const maxSegment = 1<<32 - 1
 
 // Skip moves on by n bytes and reports whether there were so many.
 func (c *Cursor) Skip(n int) bool {

@@ -29,7 +29,7 @@ func (q *Split) quick(c *Chain, head uint16) bool {
 	// one in the table follows.
 	const step = 1 << 16
 	like = (like+1)*step | ring.DescFNext
-	i, k, read, end := 0, 0, uint64(0), noEnd
+	i, read := 0, uint64(0)
 	for ; i < len(table); i++ {
 		addr, size, tail := table[i].LoadWords()
 		if tail != like {
@@ -41,53 +41,35 @@ func (q *Split) quick(c *Chain, head uint16) bool {
 		if off >= hotLen || n-1 >= hotLen-off {
 			return false
 		}
-		if addr == end && segs[k-1].n <= maxSegment-size {
-			segs[k-1].n += size
-		} else {
-			segs[k] = segment{off, size, q.hotRegion}
-			k++
-		}
-		end = addr + n
+		segs[i].off, segs[i].n = off, size
 		read += n
 		like += step
 	}
+	c.split, c.ReadLen = uint32(i), read
 	like |= ring.DescFWrite
-	split, written := k, uint64(0)
-	for end = noEnd; i < len(table); i++ {
+	written := uint64(0)
+	for ; i < len(table); i++ {
 		addr, size, tail := table[i].LoadWords()
 		n, off := uint64(size), addr-hotAddr
 		if off >= hotLen || n-1 >= hotLen-off {
 			return false
 		}
-		if addr == end && segs[k-1].n <= maxSegment-size {
-			segs[k-1].n += size
-		} else {
-			segs[k] = segment{off, size, q.hotRegion}
-			k++
-		}
-		end = addr + n
+		segs[i].off, segs[i].n = off, size
 		written += n
 		if tail != like {
 			if uint16(tail) != ring.DescFWrite { // the last one
 				return false
 			}
-			c.take(k, split, read, written)
+			c.segs = c.segs[:i+1]
+			c.WriteLen = written
+			if c.base != q.hotBase { // to write a pointer costs more than to look
+				c.base = q.hotBase
+			}
 			return true
 		}
 		like += step
 	}
 	return false
-}
-
-// take makes the chain one of n segments in the hot region.
-func (c *Chain) take(n, split int, read, written uint64) {
-	c.segs = c.segs[:n]
-	c.split = uint32(split)
-	c.ReadLen, c.WriteLen = read, written
-	c.first = c.q.hotRegion
-	if c.base != c.q.hotBase { // to write a pointer costs more than to look
-		c.base = c.q.hotBase
-	}
 }
 
 // warm makes the region of an address the hot one. It reports whether it is

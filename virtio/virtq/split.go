@@ -35,11 +35,11 @@ type Split struct {
 
 	// What goes from and to the rings goes in one piece: their memory is in the
 	// other side's cache, and each look at it is a wait.
-	taken  []uint16 // heads
-	pushed []uint64 // elements, staged
-	signalled bool   // the driver was notified at least once
-	noNotify  bool   // our flag in the used ring
-	held      int    // chains taken and not pushed
+	taken     []uint16 // heads
+	pushed    []uint64 // elements, staged
+	signalled bool     // the driver was notified at least once
+	noNotify  bool     // our flag in the used ring
+	held      int      // chains taken and not pushed
 
 	busy     []bool   // by head: the device has the chain
 	free     []*Chain // chains that were pushed, the last one first

@@ -13,26 +13,32 @@ import (
 type walker struct {
 	write uint16 // descFWrite once a writable descriptor was seen
 	total uint64 // bytes
-	end   uint64 // guest address after the last segment, or noEnd
 }
 
 // begin empties a chain.
 func (q *Split) begin(c *Chain) {
 	c.segs = c.segs[:0]
-	q.walker = walker{end: noEnd}
+	q.walker = walker{}
 }
 
-// finish divides a chain's segments, and notes where the first one's region
-// is.
+// finish divides a chain's segments, and notes where their region is if all
+// are in one.
 func (q *Split) finish(c *Chain) {
-	if len(c.segs) > 0 {
-		c.first = c.segs[0].region
-		c.base = baseOf(q.table.Data(int(c.first)))
-	}
 	if q.walker.write == 0 {
 		c.split, c.ReadLen = uint32(len(c.segs)), q.walker.total
 	}
 	c.WriteLen = q.walker.total - c.ReadLen
+	c.base = nil
+	if len(c.segs) == 0 {
+		return
+	}
+	region := c.segs[0].region
+	for i := range c.segs {
+		if c.segs[i].region != region {
+			return
+		}
+	}
+	c.base = baseOf(q.table.Data(int(region)))
 }
 
 // walk collects the buffers of the chain that begins at a descriptor.
@@ -69,9 +75,6 @@ func (q *Split) walk(c *Chain, head int) error {
 	return nil
 }
 
-// maxSegment is the longest segment, in bytes.
-const maxSegment = 1<<32 - 1
-
 // add appends any buffer.
 func (q *Split) add(c *Chain, addr, n uint64, flags uint16) error {
 	w := &q.walker
@@ -81,7 +84,6 @@ func (q *Split) add(c *Chain, addr, n uint64, flags uint16) error {
 		}
 		w.write = write
 		c.split, c.ReadLen = uint32(len(c.segs)), w.total
-		w.end = noEnd
 	}
 	w.total += n
 	for n > 0 {
@@ -91,16 +93,10 @@ func (q *Split) add(c *Chain, addr, n uint64, flags uint16) error {
 				return &BrokenError{"buffer", fmt.Errorf("%d bytes at %#x: %w", n, addr, mem.ErrNotMapped)}
 			}
 			off = addr - q.hotAddr
-			w.end = noEnd // segments are joined within a region only
 		}
 		take := min(n, uint64(len(q.hot))-off)
-		if last := len(c.segs) - 1; addr == w.end && c.segs[last].n <= maxSegment-uint32(take) {
-			c.segs[last].n += uint32(take)
-		} else {
-			c.segs = append(c.segs, segment{off, uint32(take), q.hotRegion})
-		}
+		c.segs = append(c.segs, segment{off, uint32(take), q.hotRegion})
 		addr += take // cannot wrap: the region does not, and its end is in no region
-		w.end = addr
 		n -= take
 	}
 	return nil
