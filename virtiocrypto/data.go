@@ -185,7 +185,7 @@ func (w *dataWorker) reap(mode engine.ReapMode) bool {
 		quick++
 		bytes += len(r.Src)
 		c := r.chain
-		c.LastWritable()[0] = byte(StatusOK)
+		c.SetLast(byte(StatusOK))
 		w.q.Push(c, uint32(c.WriteLen))
 	}
 	w.tally.operations += uint64(quick)
@@ -232,7 +232,7 @@ func (w *dataWorker) answer(r *request, s Status) {
 		written = r.endSpecial(s, written)
 	}
 	if c.WriteLen >= statusSize {
-		c.LastWritable()[0] = byte(s)
+		c.SetLast(byte(s))
 	}
 	w.q.Push(c, written)
 }

@@ -126,11 +126,14 @@ func (c *Chain) list(from, to int) [][]byte {
 	return all
 }
 
-// LastWritable returns the last byte of the writable part, which must not be
-// empty, as a slice.
-func (c *Chain) LastWritable() []byte {
+// SetLast writes the last byte of the writable part, which must not be empty.
+func (c *Chain) SetLast(b byte) {
 	s := &c.segs[len(c.segs)-1]
-	return c.bytes(s, s.n-1, 1)
+	if c.base != nil {
+		*at(c.base, s.off+uint64(s.n)-1) = b
+		return
+	}
+	c.elsewhere(s, s.n-1, 1)[0] = b
 }
 
 // Cursor walks over a part of a chain. The zero Cursor is at the end of

@@ -20,6 +20,9 @@ func within(b base, off uint64, n uint32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(b), off)), n)
 }
 
+// at returns the byte at an offset from a base.
+func at(b base, off uint64) *byte { return (*byte)(unsafe.Add(unsafe.Pointer(b), off)) }
+
 // descsAt returns n descriptors at an offset from a base, which was checked.
 func descsAt(b base, off uint64, n uint32) []ring.Desc {
 	return unsafe.Slice((*ring.Desc)(unsafe.Add(unsafe.Pointer(b), off)), n)

@@ -138,25 +138,30 @@ func (q *Split) Next(batch []*Chain) (int, error) {
 	copy(taken[end:], q.heads)
 	for i, head := range taken {
 		if int(head) >= len(q.busy) {
-			return i, broken("descriptor %d of a queue of %d", head, q.cfg.Size)
+			return q.took(i), broken("descriptor %d of a queue of %d", head, q.cfg.Size)
 		}
 		if q.busy[head] {
-			return i, broken("descriptor %d made available again while in use", head)
+			return q.took(i), broken("descriptor %d made available again while in use", head)
 		}
 		c := q.chain()
 		if !q.quick(c, head) {
 			if err := q.walk(c, int(head)); err != nil {
 				q.free = append(q.free, c)
-				return i, err
+				return q.took(i), err
 			}
 		}
 		c.head = head
 		q.busy[head] = true
-		q.next++
-		q.held++
 		batch[i] = c
 	}
-	return n, nil
+	return q.took(n), nil
+}
+
+// took counts chains that were taken.
+func (q *Split) took(n int) int {
+	q.next += uint16(n)
+	q.held += n
+	return n
 }
 
 // chain returns a chain to fill: the one that was pushed last, whose memory
