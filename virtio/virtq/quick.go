@@ -72,6 +72,54 @@ func (q *Split) quick(c *Chain, head uint16) bool {
 	return false
 }
 
+// quick collects the buffers of a chain in an indirect table, whose descriptor
+// has these flags. There the descriptors are in a row without a next, and
+// their flags, of which all but WRITE are reserved, come last.
+func (q *Packed) quick(c *Chain, d *ring.Desc, flags uint16) bool {
+	if flags&(ring.DescFIndirect|ring.DescFNext|ring.DescFWrite) != ring.DescFIndirect || !q.core.cfg.Indirect {
+		return false
+	}
+	hotAddr, hotLen := q.core.hotAddr, uint64(len(q.core.hot))
+	addr, size := d.LoadBody()
+	n, off := uint64(size), addr-hotAddr
+	if off >= hotLen || n > hotLen-off || n%ring.DescSize != 0 || n-1 >= uint64(cap(c.segs))*ring.DescSize {
+		return false
+	}
+	table := descsAt(q.core.hotBase, off, size/ring.DescSize)
+	segs := c.segs[:len(table)]
+	const writable = ring.DescFWrite << 16
+	i, read := 0, uint64(0)
+	for ; i < len(table); i++ {
+		addr, size, tail := table[i].LoadWords()
+		if tail >= 1<<16 {
+			break
+		}
+		n, off := uint64(size), addr-hotAddr
+		if off >= hotLen || n-1 >= hotLen-off {
+			return false
+		}
+		segs[i].off, segs[i].n = off, size
+		read += n
+	}
+	split, written := i, uint64(0)
+	for ; i < len(table); i++ {
+		addr, size, tail := table[i].LoadWords()
+		n, off := uint64(size), addr-hotAddr
+		if off >= hotLen || n-1 >= hotLen-off || tail&^(1<<16-1) != writable {
+			return false
+		}
+		segs[i].off, segs[i].n = off, size
+		written += n
+	}
+	c.segs = c.segs[:len(table)]
+	c.split = uint32(split)
+	c.ReadLen, c.WriteLen = read, written
+	if c.base != q.core.hotBase {
+		c.base = q.core.hotBase
+	}
+	return true
+}
+
 // warm makes the region of an address the hot one. It reports whether it is
 // another one than before.
 func (q *Split) warm(addr uint64) bool {

@@ -144,6 +144,10 @@ func (d *Desc) StoreTail(id, flags uint16) {
 	atomic.StoreUint32(d.tail(), uint32(flags)<<16|uint32(id))
 }
 
+// PutTail writes a packed descriptor's id and flags in no order with other
+// writes: a store that releases must come before the other side looks.
+func (d *Desc) PutTail(id, flags uint16) { *d.tail() = uint32(flags)<<16 | uint32(id) }
+
 // StoreTailFence is StoreTail and a full barrier.
 func (d *Desc) StoreTailFence(id, flags uint16) {
 	StoreWordFence(d.tail(), uint32(flags)<<16|uint32(id))
