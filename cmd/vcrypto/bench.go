@@ -29,6 +29,8 @@ type benchOptions struct {
 	json, bars                   bool
 	pieces                       int
 	memory, profile              string
+	transport                    string
+	packed                       bool
 }
 
 // benchLine is a line of vcrypto bench --json. Fields that do not apply to
@@ -41,6 +43,8 @@ type benchLine struct {
 	Size       int     `json:"size"`
 	Depth      int     `json:"depth"`
 	Queues     int     `json:"queues"`
+	Transport  string  `json:"transport,omitempty"`
+	Ring       string  `json:"ring,omitempty"`
 	Requests   float64 `json:"rps"`
 	GBps       float64 `json:"gbps"`
 	RawGBps    float64 `json:"raw_gbps"`
@@ -131,6 +135,8 @@ func newBenchSubcommand(name, short, long string, run benchFunc) *cobra.Command 
 		f.BoolVar(&o.prefilled, "prefilled", false, "measure the CPU time of a request with one queue and with all, whose rings are filled while the daemon sleeps")
 		f.IntVar(&o.pieces, "pieces", 1, "buffers that source and destination are each in")
 		f.StringVar(&o.memory, "memory", bench.MemFD, "guest memory: memfd, hugetlb, or a file in this directory")
+		f.StringVar(&o.transport, "transport", bench.VhostUser, "the protocol of the socket: "+bench.VhostUser+" or "+bench.VFIOUser)
+		f.BoolVar(&o.packed, "packed", false, "use packed virtqueues")
 		f.StringVar(&o.profile, "cpu-profile", "", "write the daemon's CPU profile to this file")
 		f.BoolVar(&o.unpinned, "unpinned", false, "let the kernel choose the CPUs of daemon and driver")
 	}
@@ -286,6 +292,7 @@ func benchDevice(ctx context.Context, o benchOptions, c bench.Case) (benchLine, 
 	}
 	d := bench.DeviceCase{
 		Case: c, Engine: o.engine, Queues: o.queues, Asleep: o.asleep,
+		Transport: o.transport, Packed: o.packed,
 		Pieces: o.pieces, Memory: o.memory, Profile: o.profile,
 	}
 	if o.prefilled {
@@ -299,6 +306,10 @@ func benchDevice(ctx context.Context, o benchOptions, c bench.Case) (benchLine, 
 		return benchLine{}, err
 	}
 	l := o.line("device", r.Case)
+	l.Transport, l.Ring = o.transport, "split"
+	if o.packed {
+		l.Ring = "packed"
+	}
 	l.Requests, l.GBps = r.Requests, r.GBps(r.Requests)
 	l.RawGBps, l.Ratio, l.Raw = r.GBps(r.Raw), r.Ratio, r.RawIs
 	l.BurstGBps, l.BurstRatio = r.GBps(r.Burst), r.BurstRatio
