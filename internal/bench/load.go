@@ -41,7 +41,7 @@ func newLoad(m *virtqdrv.Memory, c DeviceCase, depth int) (*load, error) {
 	for size < depth {
 		size *= 2
 	}
-	ring, err := newRing(m, c.Packed, virtqdrv.Config{Size: size, Indirect: descriptors + 2*c.Pieces, EventIdx: true})
+	ring, err := newRing(m, c.Packed, virtqdrv.Config{Size: size, Indirect: descriptors + 2*max(c.Pieces, 1), EventIdx: true})
 	return &load{c: c, ring: ring}, err
 }
 
@@ -69,7 +69,8 @@ func (l *load) add(m *virtqdrv.Memory, c Case, sessions []uint64, inputs []input
 // new requests while the rest are taken.
 const reapMost = 64
 
-// descriptors of a request: header, IV, source, destination, status.
+// descriptors of a request beside those of source and destination: header and
+// IV, status.
 const descriptors = 2
 
 // run keeps all requests in flight until stop says so, and then waits for
