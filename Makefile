@@ -47,6 +47,7 @@ lint: ## gofmt, go vet, staticcheck
 	go vet -tags '$(TAGS)' ./...
 	GOARCH=arm64 CGO_ENABLED=0 go vet ./...
 	go run $(STATICCHECK) -tags '$(TAGS)' ./...
+	cd internal/bench/report && go vet ./... && go run $(STATICCHECK) ./...
 
 # What CI runs: static checks, unit tests with the race detector, the driver's
 # build, and end-to-end tests in VMs of the system's QEMU and of a newer one.
@@ -79,17 +80,18 @@ bench: ## measure everything (12 minutes); writes docs/performance.md and its pl
 	@$(MAKE) --no-print-directory build
 	cd internal/bench/report && go run . -vcrypto $(CURDIR)/bin/vcrypto -docs $(CURDIR)/docs $(BENCHFLAGS)
 
-# The daemon under the loads that count: engine, algorithm, bytes a request.
+# The daemon under the loads that count: engine, algorithm, bytes a request, and
+# a flag.
 PGO_RUNS = ipsecmb:aes-cbc:64 ipsecmb:aes-cbc:1024 gocrypto:aes-cbc:64 gocrypto:aes-cbc:1024 \
-	ipsecmb:aes-gcm:1024 gocrypto:aes-gcm:1024
+	ipsecmb:aes-gcm:1024 gocrypto:aes-gcm:1024 ipsecmb:aes-cbc:64:--packed
 
 .PHONY: pgo
 pgo: build ## renew the profile that the compiler optimizes bin/vcrypto by
 	@runs=$$(mktemp -d); trap 'rm -rf "$$runs"' EXIT; \
 	for run in $(PGO_RUNS); do \
-		IFS=: read -r engine alg size <<<"$$run"; \
-		bin/vcrypto bench device --engine $$engine --alg $$alg --size $$size \
-			--rounds 31 --time 100ms --cpu-profile "$$runs/$$engine-$$alg-$$size"; \
+		IFS=: read -r engine alg size flag <<<"$$run"; \
+		bin/vcrypto bench device --engine $$engine --alg $$alg --size $$size $$flag \
+			--rounds 31 --time 100ms --cpu-profile "$$runs/$$engine-$$alg-$$size$$flag"; \
 	done; \
 	go tool pprof -proto "$$runs"/* >"$$runs/merged"; \
 	mv "$$runs/merged" cmd/vcrypto/default.pgo

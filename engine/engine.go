@@ -189,6 +189,10 @@ type Request struct {
 	// Status is set by the engine, at any time from Submit on.
 	Status Status
 
+	// Owner is the submitter's, for finding its own state again. Engines do
+	// not touch it.
+	Owner any
+
 	Tag [MaxTag]byte
 
 	// N is the length of a public-key operation's result, set by the engine.
@@ -197,10 +201,6 @@ type Request struct {
 	// AAD is an AEAD's additional data, of any length; the same holds for its
 	// memory as for Src's.
 	AAD []byte
-
-	// Owner is the submitter's, for finding its own state again. Engines do
-	// not touch it.
-	Owner any
 }
 
 // ReapMode says how hard Reap tries.
