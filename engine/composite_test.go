@@ -185,7 +185,7 @@ func init() {
 	engine.Register(engine.Driver{
 		Name: "missing", Rank: 2000,
 		Probe: func(engine.Options) error { return engine.ErrUnavailable },
-		Open:  func(engine.Options) (engine.Engine, error) { panic("opened") },
+		Open:  func(engine.Options) (engine.Engine, error) { return nil, engine.ErrUnavailable },
 	})
 }
 
