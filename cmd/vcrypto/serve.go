@@ -18,10 +18,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"vcrypto/engine"
 	"vcrypto/internal/config"
+	"vcrypto/internal/harden"
 	"vcrypto/internal/vmm"
 	"vcrypto/vfiouser"
 	"vcrypto/vfiouser/virtiopci"
@@ -185,10 +185,11 @@ func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
 	}
 	if !o.dumpable {
 		// Guests' keys are in here: no core files, no debuggers.
-		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-			return fmt.Errorf("keep keys out of core files: %w", err)
+		if err := harden.NoDumps(); err != nil {
+			return err
 		}
 	}
+	harden.Lock(log)
 	e, err := openEngine(o)
 	if err != nil {
 		return err

@@ -61,8 +61,12 @@ func (h *Handler) FrontEndControls(acked uint64) bool {
 // DataQueues returns 1.
 func (h *Handler) DataQueues() int { return 1 }
 
-// Handle opens and closes sessions.
+// Handle opens and closes sessions, at the rate that the device has.
 func (h *Handler) Handle(r vhostuser.ExtensionRequest) (reply []byte, err error) {
+	switch r.Request {
+	case RequestCreate, RequestClose:
+		h.device.Pace(len(r.Payload))
+	}
 	switch r.Request {
 	case RequestCreate:
 		return h.create(r.Payload)
@@ -72,11 +76,14 @@ func (h *Handler) Handle(r vhostuser.ExtensionRequest) (reply []byte, err error)
 	return nil, vhostuser.ErrUnknownRequest
 }
 
-// create answers with the session's ID or the negative of a status.
+// create answers with the session's ID or the negative of a status. A front-end
+// waits for the answer, whatever it asked for, and all of its VM with it: a
+// message of a layout that nobody knows gets one too, with which the error is
+// logged.
 func (h *Handler) create(payload []byte) ([]byte, error) {
 	l, err := detect(payload)
 	if err != nil {
-		return nil, err
+		return refuse(payload), err
 	}
 	p, err := l.parse(payload)
 	var id uint64
