@@ -183,9 +183,9 @@ func refuse(payload []byte) []byte {
 		return nil
 	}
 	clear(payload)
-	refused := -uint64(virtiocrypto.StatusNotSupp)
-	le.PutUint64(payload, refused)
-	le.PutUint64(payload[len(payload)-sessionIDSize:], refused)
+	refused := -int64(virtiocrypto.StatusNotSupp)
+	le.PutUint64(payload, uint64(refused))
+	le.PutUint64(payload[len(payload)-sessionIDSize:], uint64(refused))
 	return payload
 }
 
