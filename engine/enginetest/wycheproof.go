@@ -4,8 +4,6 @@ package enginetest
 
 import (
 	"bytes"
-	"compress/gzip"
-	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -13,12 +11,8 @@ import (
 	"testing"
 
 	"vcrypto/engine"
+	"vcrypto/engine/vectors"
 )
-
-// wycheproof has vectors of Project Wycheproof; see testdata/wycheproof/README.md.
-//
-//go:embed testdata/wycheproof/*.json.gz
-var wycheproof embed.FS
 
 var wycheproofFiles = map[engine.Algorithm]string{
 	engine.AESXTS:           "aes_xts",
@@ -56,9 +50,9 @@ func (h *hexBytes) UnmarshalJSON(b []byte) (err error) {
 
 func readWycheproof(t testing.TB, name string) (f wycheproofFile) {
 	t.Helper()
-	file := must(wycheproof.Open("testdata/wycheproof/" + name + "_test.json.gz"))
+	file := must(vectors.Wycheproof(name))
 	defer file.Close()
-	if err := json.NewDecoder(must(gzip.NewReader(file))).Decode(&f); err != nil {
+	if err := json.NewDecoder(file).Decode(&f); err != nil {
 		t.Fatal(err)
 	}
 	return f

@@ -6,25 +6,16 @@ package openssl
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto"
 	"crypto/x509"
-	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
-	"io/fs"
-	"path"
 	"testing"
 
 	"vcrypto/engine"
+	"vcrypto/engine/vectors"
 )
-
-// wycheproof has vectors of Project Wycheproof; see testdata/wycheproof/README.md.
-//
-//go:embed testdata/wycheproof/*.json.gz
-var wycheproof embed.FS
 
 // octets are bytes, in hexadecimal in JSON.
 type octets []byte
@@ -56,28 +47,20 @@ type wycheproofTest struct {
 
 func (v wycheproofTest) valid() bool { return v.Result != "invalid" }
 
-// wycheproofFiles calls f for each group of the files that match.
-func wycheproofFiles(t *testing.T, pattern string, f func(*testing.T, wycheproofGroup)) {
-	names, err := fs.Glob(wycheproof, "testdata/wycheproof/"+pattern+"_test.json.gz")
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no vectors match %s: %v", pattern, err)
-	}
+// wycheproofFiles calls f for each group of the files.
+func wycheproofFiles(t *testing.T, names []string, f func(*testing.T, wycheproofGroup)) {
 	for _, name := range names {
-		t.Run(path.Base(name), func(t *testing.T) {
-			file, err := wycheproof.Open(name)
+		t.Run(name, func(t *testing.T) {
+			file, err := vectors.Wycheproof(name)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer file.Close()
-			z, err := gzip.NewReader(file)
-			if err != nil {
+			var content struct{ TestGroups []wycheproofGroup }
+			if err := json.NewDecoder(file).Decode(&content); err != nil {
 				t.Fatal(err)
 			}
-			var vectors struct{ TestGroups []wycheproofGroup }
-			if err := json.NewDecoder(z).Decode(&vectors); err != nil {
-				t.Fatal(err)
-			}
-			for _, g := range vectors.TestGroups {
+			for _, g := range content.TestGroups {
 				f(t, g)
 			}
 		})
@@ -108,7 +91,7 @@ func digest(h crypto.Hash, msg []byte) []byte {
 func TestWycheproofRSAVerify(t *testing.T) {
 	e := open(t)
 	w := newWorker(t, e, 1, nil)
-	wycheproofFiles(t, "rsa_signature_*", func(t *testing.T, g wycheproofGroup) {
+	wycheproofFiles(t, []string{"rsa_signature_2048_sha224", "rsa_signature_2048_sha256", "rsa_signature_2048_sha384", "rsa_signature_2048_sha512", "rsa_signature_8192_sha256"}, func(t *testing.T, g wycheproofGroup) {
 		h, ok := wycheproofHashes[g.SHA]
 		if !ok {
 			return // SHA-512/256 and /224 have no number in virtio-crypto
@@ -132,7 +115,7 @@ func TestWycheproofRSAVerify(t *testing.T) {
 func TestWycheproofRSASign(t *testing.T) {
 	e := open(t)
 	w := newWorker(t, e, 1, nil)
-	wycheproofFiles(t, "rsa_pkcs1_*_sig_gen", func(t *testing.T, g wycheproofGroup) {
+	wycheproofFiles(t, []string{"rsa_pkcs1_1024_sig_gen", "rsa_pkcs1_1536_sig_gen", "rsa_pkcs1_2048_sig_gen", "rsa_pkcs1_3072_sig_gen", "rsa_pkcs1_4096_sig_gen"}, func(t *testing.T, g wycheproofGroup) {
 		h, ok := wycheproofHashes[g.SHA]
 		if !ok {
 			return
@@ -151,7 +134,7 @@ func TestWycheproofRSASign(t *testing.T) {
 func TestWycheproofRSADecrypt(t *testing.T) {
 	e := open(t)
 	w := newWorker(t, e, 1, nil)
-	wycheproofFiles(t, "rsa_pkcs1_[0-9][0-9][0-9][0-9]", func(t *testing.T, g wycheproofGroup) {
+	wycheproofFiles(t, []string{"rsa_pkcs1_2048"}, func(t *testing.T, g wycheproofGroup) {
 		key, err := x509.ParsePKCS8PrivateKey(g.PrivateKeyPKCS8)
 		if err != nil {
 			t.Fatal(err)
@@ -175,8 +158,11 @@ func TestWycheproofRSADecrypt(t *testing.T) {
 func TestWycheproofECDSA(t *testing.T) {
 	e := open(t)
 	w := newWorker(t, e, 1, nil)
-	for bits, a := range map[int]engine.Algorithm{256: engine.ECDSAP256, 384: engine.ECDSAP384, 521: engine.ECDSAP521} {
-		wycheproofFiles(t, fmt.Sprintf("ecdsa_secp%dr1_*", bits), func(t *testing.T, g wycheproofGroup) {
+	for name, a := range map[string]engine.Algorithm{
+		"ecdsa_secp192r1_sha256": engine.ECDSAP192, "ecdsa_secp224r1_sha224": engine.ECDSAP224, "ecdsa_secp256r1_sha256": engine.ECDSAP256,
+		"ecdsa_secp384r1_sha384": engine.ECDSAP384, "ecdsa_secp521r1_sha512": engine.ECDSAP521,
+	} {
+		wycheproofFiles(t, []string{name}, func(t *testing.T, g wycheproofGroup) {
 			h, ok := wycheproofHashes[g.SHA]
 			if !ok {
 				return // SHAKE
