@@ -233,11 +233,11 @@ var hashFiles = []struct {
 
 func readHash(f *File, r record) error {
 	v := Vector{In: r.bytes("msg"), Out: r.bytes("md")}
+	if r["output"] != "" { // SHAKE's
+		v.Out = r.bytes("output")
+	}
 	if n := r.number("len"); n >= 0 {
 		v.In = r.cut("msg", n/8)
-	}
-	if v.Out == nil {
-		v.Out = r.bytes("output")
 	}
 	for _, h := range hashFiles {
 		if strings.HasPrefix(r["file"], h.name) {
