@@ -19,9 +19,7 @@ func newJob(t testing.TB, r *rand.ChaCha8, s engine.Session, p engine.Params, n 
 	switch j.kind {
 	case engine.Cipher:
 		j.src = random(r, n)
-		if p.Algorithm == engine.AESXTS {
-			clear(j.iv[8:]) // what the reference can do
-		}
+		j.steals = p.Algorithm == engine.AESXTS && n%16 != 0
 		j.want = refCipher(t, p, j.iv, j.src)
 	case engine.Hash, engine.MAC:
 		j.src = random(r, n)
@@ -53,7 +51,7 @@ func seal(t testing.TB, j *job, p engine.Params, plaintext []byte) {
 // unit is what lengths of requests are counted in, and the shortest.
 func unit(a engine.Algorithm) (block, least int) {
 	if a == engine.AESXTS {
-		return 16, 16 // what the reference can do
+		return 1, 16
 	}
 	return a.BlockSize(), 0
 }
