@@ -14,6 +14,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha3"
 	"crypto/sha512"
+	"crypto/subtle"
 	"encoding/binary"
 	"hash"
 	"testing"
@@ -108,36 +109,26 @@ func xts(p engine.Params, tweak, src []byte) []byte {
 	if p.Direction == engine.Decrypt {
 		one = k1.Decrypt
 	}
+	// double multiplies a tweak by x.
 	double := func(t []byte) []byte {
-		d := make([]byte, aes.BlockSize)
-		for i := range d {
-			d[i] = t[i] << 1
-			if i > 0 {
-				d[i] |= t[i-1] >> 7
-			}
-		}
-		d[0] ^= 0x87 * (t[15] >> 7)
-		return d
+		lo, hi := binary.LittleEndian.Uint64(t), binary.LittleEndian.Uint64(t[8:])
+		d := binary.LittleEndian.AppendUint64(nil, lo<<1^0x87*(hi>>63))
+		return binary.LittleEndian.AppendUint64(d, hi<<1|lo>>63)
 	}
-	do := func(in, t []byte) []byte {
-		out := make([]byte, aes.BlockSize)
-		for i := range out {
-			out[i] = in[i] ^ t[i]
-		}
+	dst := make([]byte, len(src))
+	do := func(out, in, t []byte) {
+		subtle.XORBytes(out, in, t)
 		one(out, out)
-		for i := range out {
-			out[i] ^= t[i]
-		}
-		return out
+		subtle.XORBytes(out, out, t)
 	}
-	var dst []byte
 	part := len(src) % aes.BlockSize
 	whole := len(src) - part
 	if part > 0 {
 		whole -= aes.BlockSize // the last whole block is done with what follows it
 	}
-	for ; len(dst) < whole; t = double(t) {
-		dst = append(dst, do(src[len(dst):], t)...)
+	for i := 0; i < whole; i += aes.BlockSize {
+		do(dst[i:i+aes.BlockSize], src[i:i+aes.BlockSize], t)
+		t = double(t)
 	}
 	if part == 0 {
 		return dst
@@ -146,9 +137,13 @@ func xts(p engine.Params, tweak, src []byte) []byte {
 	if p.Direction == engine.Decrypt {
 		first, second = second, first
 	}
-	last, rest := do(src[whole:], first), src[whole+aes.BlockSize:]
-	stolen := do(append(bytes.Clone(rest), last[part:]...), second)
-	return append(append(dst, stolen...), last[:part]...)
+	last, stolen := dst[whole:whole+aes.BlockSize], make([]byte, aes.BlockSize)
+	do(last, src[whole:whole+aes.BlockSize], first)
+	copy(stolen, last)
+	copy(dst[whole+aes.BlockSize:], stolen[:part])
+	copy(stolen, src[whole+aes.BlockSize:])
+	do(last, stolen, second)
+	return dst
 }
 
 // refDigest returns the first n bytes of a hash or a MAC.
@@ -237,9 +232,7 @@ func cmac(b cipher.Block, msg []byte) []byte {
 func cbcMAC(b cipher.Block, blocks []byte) []byte {
 	x := make([]byte, aes.BlockSize)
 	for ; len(blocks) > 0; blocks = blocks[aes.BlockSize:] {
-		for i := range x {
-			x[i] ^= blocks[i]
-		}
+		subtle.XORBytes(x, x, blocks[:aes.BlockSize])
 		b.Encrypt(x, x)
 	}
 	return x
