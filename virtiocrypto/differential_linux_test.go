@@ -417,6 +417,7 @@ func cuts2(r intN, size, n int) []int {
 // environment says. Who the second is depends on the engine, so that it is
 // not the same library.
 func TestDifferential(t *testing.T) {
+	t.Parallel()
 	long := 4 * time.Second
 	if s := os.Getenv(differentialTime); s != "" {
 		var err error

@@ -255,6 +255,7 @@ func published(t *testing.T, e engine.Engine, nth int) *tally {
 // and NIST publish, valid and invalid, and counts: what an engine does not have
 // is known beforehand, so that nothing is passed over unseen.
 func TestPublishedVectors(t *testing.T) {
+	t.Parallel()
 	engines := 0
 	test := func(name string, open func() (engine.Engine, error)) {
 		t.Run(name, func(t *testing.T) {
