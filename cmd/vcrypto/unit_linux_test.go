@@ -23,7 +23,7 @@ func TestUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	const installed = "/usr/local/bin/vcrypto"
-	commands := regexp.MustCompile(`(?m)^Exec\w+=` + installed + ` (.*)$`).FindAllStringSubmatch(string(b), -1)
+	commands := regexp.MustCompile(`(?m)^Exec\w+=`+installed+` (.*)$`).FindAllStringSubmatch(string(b), -1)
 	if len(commands) != 2 {
 		t.Fatalf("the unit runs %q", commands)
 	}

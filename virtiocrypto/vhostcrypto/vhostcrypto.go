@@ -7,7 +7,9 @@
 // CLOSE_CRYPTO_SESSION, QEMU's docs/interop/vhost-user.rst).
 //
 // The message's layout has changed twice without a bit to tell: see session.go
-// for the three that are in use and how they are told apart.
+// for the three that are in use and how they are told apart. A message of
+// another length is refused in a form that the next QEMU would understand, as
+// its VM stands still until it has an answer.
 //
 // Such a front-end gets one data queue: QEMU never starts a second here.
 package vhostcrypto
