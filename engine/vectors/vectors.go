@@ -71,11 +71,11 @@ func (f *File) add(name any, v Vector) {
 func Files() ([]File, error) {
 	all, err := readWycheproof()
 	if err != nil {
-		return nil, fmt.Errorf("Wycheproof's vectors: %w", err)
+		return nil, fmt.Errorf("vectors of Wycheproof: %w", err)
 	}
 	nist, err := readNIST()
 	if err != nil {
-		return nil, fmt.Errorf("NIST's vectors: %w", err)
+		return nil, fmt.Errorf("vectors of NIST: %w", err)
 	}
 	return slices.Concat(nist, all), nil
 }
