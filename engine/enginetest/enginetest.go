@@ -36,7 +36,7 @@ func Run(t *testing.T, open func(testing.TB) engine.Engine) {
 		{"Algorithms", testAlgorithms},
 		{"SessionErrors", testSessionErrors},
 		{"Vectors", testVectors},
-		{"Wycheproof", testWycheproof},
+		{"Published", testPublished},
 		{"Lengths", testLengths},
 		{"BadRequests", testBadRequests},
 		{"ForeignSession", testForeignSession},

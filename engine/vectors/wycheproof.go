@@ -16,23 +16,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"strings"
 
 	"vcrypto/engine"
 )
-
-// Wycheproof opens a file of Project Wycheproof by its name without
-// "_test.json".
-func Wycheproof(name string) (io.ReadCloser, error) {
-	f, err := files.Open("testdata/wycheproof/" + name + suffix)
-	if err != nil {
-		return nil, err
-	}
-	return gzip.NewReader(f) // the file is in memory: it needs no closing
-}
 
 const suffix = "_test.json.gz"
 
@@ -117,7 +106,11 @@ func readWycheproof() (all []File, err error) {
 	}
 	for _, n := range names {
 		name := strings.TrimSuffix(path.Base(n.Name()), suffix)
-		r, err := Wycheproof(name)
+		zipped, err := files.Open("testdata/wycheproof/" + n.Name())
+		if err != nil {
+			return nil, err
+		}
+		r, err := gzip.NewReader(zipped) // the file is in memory: it needs no closing
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
