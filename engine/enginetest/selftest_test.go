@@ -98,7 +98,7 @@ func TestWrongEngineIsNotUsed(t *testing.T) {
 		Open:  func(engine.Options) (engine.Engine, error) { return inner, nil },
 	}
 	engine.Register(d)
-	t.Cleanup(func() { inner.algorithm = 0; d.Rank = 0 })
+	t.Cleanup(func() { inner.algorithm = 0 }) // it is right again
 
 	// As long as it is right, it is used.
 	e, err := d.Start(engine.Options{})

@@ -3,6 +3,7 @@
 package vectors
 
 import (
+	"bytes"
 	"compress/gzip"
 	"crypto"
 	"crypto/rsa"
@@ -209,12 +210,9 @@ func (f *File) addRaw(name any, v Vector, h hash) {
 		sig, digest = v.Out, v.In
 	}
 	info, _ := hex.DecodeString(h.info)
-	padded := slices.Concat([]byte{0, 1}, make([]byte, len(sig)), []byte{0}, info, digest)
-	fill := len(padded) - len(sig) // what is too much of the filling
-	padded = slices.Delete(padded, 2, 2+fill)
-	for i := 2; padded[i] == 0 && i < len(sig)-len(info)-len(digest)-1; i++ {
-		padded[i] = 0xff
-	}
+	// RFC 8017 section 9.2: 0, 1, filling, 0, DigestInfo.
+	filling := bytes.Repeat([]byte{0xff}, len(sig)-3-len(info)-len(digest))
+	padded := slices.Concat([]byte{0, 1}, filling, []byte{0}, info, digest)
 	raw := Vector{Params: v.Params, Op: engine.OpEncrypt, In: sig, Out: padded}
 	if v.Params.Private {
 		raw.Op, raw.In, raw.Out = engine.OpDecrypt, padded, sig
