@@ -58,18 +58,23 @@ test: ## install what is missing, build, run all tests of CI
 	$(MAKE) -C guest/driver tests
 	go test -count=1 -timeout 15m ./test/e2e
 
+# VCRYPTO_DIFFERENTIAL is how long the device is compared with a second
+# implementation by random requests, on all engines together.
+#
 # A target of its own: make expands all lines of a recipe before it runs the
 # first, and TAGS must be those of a machine that setup is through with.
 .PHONY: unit
 unit:
 	CGO_ENABLED=0 go build -o /dev/null ./...
-	go test -race -tags '$(TAGS)' -timeout 15m $$(go list ./... | grep -v /test/e2e)
+	VCRYPTO_DIFFERENTIAL=60s go test -race -tags '$(TAGS)' -timeout 15m $$(go list ./... | grep -v /test/e2e)
 	go test -tags '$(TAGS)' -run 'AllocatesNothing|NothingIsAllocated' ./virtio/... ./virtiocrypto/...
 
 .PHONY: test-all
 test-all: test ## every QEMU that Debian's suites have, every long test
 	@scripts/fetch-qemu bookworm-backports >/dev/null
 	VCRYPTO_TEST_ALL=1 go test -count=1 -timeout 60m ./test/e2e
+	VCRYPTO_DIFFERENTIAL=10m VCRYPTO_SEED=random \
+		go test -count=1 -tags '$(TAGS)' -run '^TestDifferential$$' -v -timeout 30m ./virtiocrypto
 
 # What others do on the machine disturbs: what was measured meanwhile is
 # measured again, and marked if it does not help. BENCHFLAGS="-results FILE"

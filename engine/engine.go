@@ -13,7 +13,8 @@
 //
 // Engines register themselves with [Register]; a program chooses by importing
 // their packages. [Open] opens one by name; the name "auto" takes for each
-// algorithm the best engine that is available on this machine.
+// algorithm the best engine that is available on this machine. An engine that
+// does not give known answers when it is opened is not used: see [SelfTest].
 //
 // Crypto primitives come from libraries. An engine only carries requests to
 // one.

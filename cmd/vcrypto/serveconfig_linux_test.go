@@ -116,6 +116,28 @@ func TestSupervisorKilled(t *testing.T) {
 	}
 }
 
+// TestGuestMemoryIsTakenAway: who owns a guest's memory file can make it shorter
+// while the device has it mapped. That ends the process of this device, and no
+// other, and the next guest is served.
+func TestGuestMemoryIsTakenAway(t *testing.T) {
+	dir := t.TempDir()
+	d := startProgram(t, "serve", "--config", settings(t, dir, deviceA+deviceB))
+	a, b := connect(t, dir+"/a", 1), connect(t, dir+"/b", 2)
+	a.works(a.session())
+	session := b.session()
+	if err := a.memory.File.Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	// The ring is gone, for this process too: only the kick can be sent.
+	a.queues[0].Kick()
+	d.says(`ended by itself.*device=a`, 1)
+	d.says(`device started" device=a`, 2)
+	b.works(session)
+	a = connect(t, dir+"/a", 1)
+	a.works(a.session())
+	d.end()
+}
+
 // TestDrain: a reload that drains a device takes HW_READY off and tells the
 // guest; what the guest has goes on, and its end is logged. Signals to a
 // device's own process do the same.
