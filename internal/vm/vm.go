@@ -51,18 +51,38 @@ const (
 	// panicGrace is how long a guest that panicked may go on writing its log.
 	panicGrace = 3 * time.Second
 	// exitGrace is how long after the loss of the agent QEMU's end is awaited,
-	// to tell why.
-	exitGrace = 5 * time.Second
+	// to tell why. It has ended, or is about to: a machine may be busy.
+	exitGrace = time.Minute
+	// unplugAgain is how often a guest is asked again to let go of a device. One
+	// that is not through with the device's arrival may miss the first time;
+	// QEMU refuses to ask more often than each 1 s (pc) or 5 s (q35).
+	unplugAgain = 2 * time.Second
 	// firstLineGrace is how long a kernel may take to its first line with KVM.
 	firstLineGrace = 8 * time.Second
 	// maxSocketPath is what fits into a sockaddr_un, without its final zero.
 	maxSocketPath = 107
 )
 
+// patience bounds calls that wait for QEMU or for a guest to boot or to end, where
+// the caller's context has no deadline: so long no guest takes, however busy the
+// machine. Commands in the guest have no such bound.
+var patience = 10 * time.Minute
+
+// limited returns ctx with a deadline.
+func limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, has := ctx.Deadline(); has {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, patience)
+}
+
 // Start boots a guest and returns when it takes commands. ctx bounds the boot
-// only; the guest runs until [VM.Close]. It is an error if a module, a share or
-// the network could not be set up.
+// only, which fails after ten minutes in any case; the guest runs until
+// [VM.Close]. It is an error if a module, a share or the network could not be
+// set up.
 func Start(ctx context.Context, c Config) (_ *VM, err error) {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	defer func() {
 		for _, n := range c.NICs {
 			if n.Link != nil {
@@ -224,9 +244,7 @@ func launch(ctx context.Context, c Config, dir string, accels []string) (*VM, er
 		}
 	}
 	if err != nil {
-		if err = fmt.Errorf("starting QEMU: %w", err); ctx.Err() == nil {
-			err = v.explain(err)
-		}
+		err = v.failed(ctx, fmt.Errorf("starting QEMU: %w", err))
 		v.closed.Store(true)
 		v.kill()
 		return nil, err
@@ -255,10 +273,7 @@ func (v *VM) dial(ctx context.Context, name string) (net.Conn, error) {
 func (v *VM) waitReady(ctx context.Context) error {
 	conn, err := v.dial(ctx, agentSocket)
 	if err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
-		return v.explain(err)
+		return v.failed(ctx, err)
 	}
 	session, err := yamux.Client(conn, proto.Config())
 	if err != nil {
@@ -280,38 +295,70 @@ func (v *VM) waitReady(ctx context.Context) error {
 
 // ask makes a request that has one answer.
 func (v *VM) ask(ctx context.Context, req proto.Request, answer *proto.Event) error {
-	s, err := v.open(req)
+	s, err := v.open(ctx, req)
 	if err != nil {
-		return v.explain(err)
+		return v.failed(ctx, err)
 	}
-	defer s.Close()
+	defer func() { go s.Close() }() // it may have to wait for a guest that is stopped
 	defer context.AfterFunc(ctx, func() { s.SetDeadline(time.Unix(1, 0)) })()
 	if err := proto.Receive(s, answer); err != nil {
 		if ctx.Err() != nil {
-			return fmt.Errorf("waiting for the guest: %w; last lines of its log:\n%s", context.Cause(ctx), v.log.tail())
+			err = context.Cause(ctx)
 		}
-		return v.explain(fmt.Errorf("the guest's agent: %w", err))
+		return v.failed(ctx, fmt.Errorf("waiting for the guest's agent: %w", err))
 	}
 	return nil
 }
 
 // open opens a stream to the agent with a request.
-func (v *VM) open(req proto.Request) (*yamux.Stream, error) {
+func (v *VM) open(ctx context.Context, req proto.Request) (*yamux.Stream, error) {
 	v.mu.Lock()
 	session := v.session
 	v.mu.Unlock()
 	if session == nil {
 		return nil, errors.New("the guest is not running")
 	}
-	s, err := session.OpenStream()
-	if err != nil {
-		return nil, fmt.Errorf("the guest's agent: %w", err)
+	type result struct {
+		s   *yamux.Stream
+		err error
 	}
-	if err := proto.Send(s, req); err != nil {
-		s.Close()
-		return nil, fmt.Errorf("the guest's agent: %w", err)
+	opened := make(chan result, 1)
+	go func() {
+		s, err := session.OpenStream()
+		if err == nil {
+			if err = proto.Send(s, req); err != nil {
+				s.Close()
+			}
+		}
+		opened <- result{s, err}
+	}()
+	select {
+	case r := <-opened:
+		if r.err != nil {
+			return nil, fmt.Errorf("the guest's agent: %w", r.err)
+		}
+		return r.s, nil
+	case <-ctx.Done():
+		// What has not gone out by now ends with the session at the latest.
+		go func() {
+			if r := <-opened; r.err == nil {
+				r.s.Close()
+			}
+		}()
+		return nil, fmt.Errorf("calling the guest's agent: %w", context.Cause(ctx))
 	}
-	return s, nil
+}
+
+// failed adds to an error of a call what the VM has to say: the end of its log if
+// the time was up, why it ended if it did. A caller that gave up knows enough.
+func (v *VM) failed(ctx context.Context, err error) error {
+	switch ctx.Err() {
+	case nil:
+		return v.explain(err)
+	case context.DeadlineExceeded:
+		return fmt.Errorf("%w; last lines of the guest's log:\n%s", err, v.log.tail())
+	}
+	return err
 }
 
 // firstLine is how every kernel's log begins.
@@ -380,10 +427,12 @@ func (v *VM) WaitLog(ctx context.Context, re *regexp.Regexp) (string, error) {
 // QMP runs a command of QEMU's monitor, such as device_add. args is what JSON
 // makes an object of, or nil. An error that QEMU answered is a [*QMPError].
 func (v *VM) QMP(ctx context.Context, execute string, args any) (json.RawMessage, error) {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	out, err := v.mon.do(ctx, execute, args)
 	var refused *QMPError
-	if err != nil && ctx.Err() == nil && !errors.As(err, &refused) {
-		err = v.explain(err)
+	if err != nil && !errors.As(err, &refused) {
+		err = v.failed(ctx, err)
 	}
 	return out, err
 }
@@ -410,30 +459,53 @@ func (v *VM) EventMark() EventMark { return v.mon.mark() }
 // mark 0 is the start of the machine.
 func (v *VM) WaitEvent(ctx context.Context, since EventMark, match func(Event) bool) (Event, error) {
 	e, err := v.mon.wait(ctx, since, match)
-	if err != nil && ctx.Err() == nil {
-		err = v.explain(err)
+	if err != nil {
+		err = v.failed(ctx, err)
 	}
 	return e, err
 }
 
-// Unplug removes a device by its QEMU id and returns when the guest has let go of it.
+// Unplug removes a device by its QEMU id and returns when the guest has let go of
+// it. A guest that does not is asked again.
 func (v *VM) Unplug(ctx context.Context, id string) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	since := v.EventMark()
-	if _, err := v.QMP(ctx, "device_del", map[string]string{"id": id}); err != nil {
-		return err
-	}
-	_, err := v.WaitEvent(ctx, since, func(e Event) bool {
-		var gone struct {
-			Device string `json:"device"`
+	for asked := 0; ; asked++ {
+		_, err := v.QMP(ctx, "device_del", map[string]string{"id": id})
+		var refused *QMPError
+		if err != nil && (asked == 0 || !errors.As(err, &refused)) {
+			return err
 		}
-		return e.Name == "DEVICE_DELETED" && json.Unmarshal(e.Data, &gone) == nil && gone.Device == id
-	})
-	return err
+		if refused != nil && refused.Class == deviceNotFound {
+			return nil // gone between two questions
+		}
+		wait, stop := context.WithTimeout(ctx, unplugAgain)
+		_, err = v.mon.wait(wait, since, func(e Event) bool {
+			var gone struct {
+				Device string `json:"device"`
+			}
+			return e.Name == "DEVICE_DELETED" && json.Unmarshal(e.Data, &gone) == nil && gone.Device == id
+		})
+		again := wait.Err() != nil && ctx.Err() == nil
+		stop()
+		if err == nil {
+			return nil
+		}
+		if !again {
+			return v.failed(ctx, fmt.Errorf("unplugging %s, asked %d times: %w", id, asked+1, err))
+		}
+	}
 }
 
+// deviceNotFound is the class of QEMU's error about a device that is not there.
+const deviceNotFound = "DeviceNotFound"
+
 // Reset resets the machine, as its reset button would, and returns when the
-// guest has booted again. Commands that run in it fail.
+// guest has booted again, or fails as [Start] does. Commands that run in it fail.
 func (v *VM) Reset(ctx context.Context) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	v.mu.Lock()
 	old := v.session
 	v.session = nil
@@ -471,16 +543,18 @@ func (v *VM) Reset(ctx context.Context) error {
 
 // Poweroff shuts the guest down and waits for QEMU to end.
 func (v *VM) Poweroff(ctx context.Context) error {
-	s, err := v.open(proto.Request{Op: proto.OpPoweroff})
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	s, err := v.open(ctx, proto.Request{Op: proto.OpPoweroff})
 	if err != nil {
-		return v.explain(err)
+		return v.failed(ctx, err)
 	}
-	defer s.Close()
+	defer func() { go s.Close() }()
 	select {
 	case <-v.done:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for the guest to power off: %w", context.Cause(ctx))
+		return v.failed(ctx, fmt.Errorf("waiting for the guest to power off: %w", context.Cause(ctx)))
 	}
 }
 
