@@ -44,6 +44,7 @@ type Cmd struct {
 
 	vm      *VM
 	ctx     context.Context
+	life    int // of the guest: a reset ends it
 	control *yamux.Stream
 	stdio   [3]*yamux.Stream
 	copies  sync.WaitGroup // output
@@ -161,6 +162,7 @@ func (c *Cmd) Start() error {
 	if err := c.ctx.Err(); err != nil {
 		return context.Cause(c.ctx)
 	}
+	c.life = c.vm.life()
 	id := c.vm.lastID.Add(1)
 	e := &proto.Exec{Args: c.Args, Env: c.Env, Dir: c.Dir}
 	e.Stdio = [3]bool{c.Stdin != nil, c.Stdout != nil, c.Stderr != nil}
@@ -294,6 +296,9 @@ func (c *Cmd) Wait() error {
 func (c *Cmd) lost(err error) error {
 	if c.ctx.Err() != nil {
 		return c.vm.failed(c.ctx, fmt.Errorf("running %s in the guest: %w", c.Args[0], context.Cause(c.ctx)))
+	}
+	if c.vm.life() != c.life {
+		return fmt.Errorf("running %s in the guest: %w: the guest was reset", c.Args[0], err)
 	}
 	return c.vm.explain(fmt.Errorf("running %s in the guest: the agent was lost: %w", c.Args[0], err))
 }

@@ -43,6 +43,7 @@ type VM struct {
 	mu        sync.Mutex
 	session   *yamux.Session // nil while the guest is being reset
 	resetting bool
+	resets    int
 }
 
 const (
@@ -349,6 +350,13 @@ func (v *VM) open(ctx context.Context, req proto.Request) (*yamux.Stream, error)
 	}
 }
 
+// life returns how often the guest was reset.
+func (v *VM) life() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.resets
+}
+
 // failed adds to an error of a call what the VM has to say: the end of its log if
 // the time was up, why it ended if it did. A caller that gave up knows enough.
 func (v *VM) failed(ctx context.Context, err error) error {
@@ -510,6 +518,7 @@ func (v *VM) Reset(ctx context.Context) error {
 	old := v.session
 	v.session = nil
 	v.resetting = true
+	v.resets++
 	v.mu.Unlock()
 	defer func() {
 		v.mu.Lock()
