@@ -45,7 +45,7 @@ func FindCloudHypervisor(path string) (CloudHypervisor, error) {
 	}
 	found, err := exec.LookPath(path)
 	if err != nil {
-		return CloudHypervisor{}, fmt.Errorf("Cloud Hypervisor: %w", err)
+		return CloudHypervisor{}, fmt.Errorf("finding Cloud Hypervisor: %w", err)
 	}
 	out, err := exec.Command(found, "--version").Output()
 	if err != nil {
@@ -122,9 +122,9 @@ func (c CloudHypervisor) Choose(name string) (Route, error) {
 		}
 	}
 	if name == RouteGeneric {
-		return Route{}, fmt.Errorf("Cloud Hypervisor %s has no --generic-vhost-user: version %d or newer has", c.Version, cloudHypervisorGeneric.Major)
+		return Route{}, fmt.Errorf("version %s of Cloud Hypervisor has no --generic-vhost-user: %d or newer has", c.Version, cloudHypervisorGeneric.Major)
 	}
-	return Route{}, fmt.Errorf("Cloud Hypervisor %s has no route %q: it has %s", c.Version, name, names(routes))
+	return Route{}, fmt.Errorf("version %s of Cloud Hypervisor has no route %q: it has %s", c.Version, name, names(routes))
 }
 
 // cloudHypervisorMemory are the arguments for memory that vcrypto can map.
