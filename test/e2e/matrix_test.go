@@ -174,12 +174,16 @@ func (r *row) sh(line string) (string, error) {
 	return out, err
 }
 
-// ready waits until the driver serves: our node is there, or the self-test of the
-// in-tree driver's cipher has ended.
+// ready waits until the driver serves: our node is there, or the self-test of what
+// the in-tree driver registers last has passed.
 func (r *row) ready() error {
 	line := `for i in $(seq 600); do [ -c /dev/crypto ] && exit; sleep 0.1; done; ls -l /dev; exit 1`
 	if r.Driver == matrix.DriverInTree {
-		line = `for i in $(seq 600); do grep -A5 ` + inTreeCBC + ` /proc/crypto | grep -q "selftest.*passed" && exit; sleep 0.1; done; cat /proc/crypto | head -30; exit 1`
+		last := inTreeCBC
+		if r.way.wholeDevice() {
+			last = inTreeRSA
+		}
+		line = `for i in $(seq 600); do grep -A5 ` + last + ` /proc/crypto | grep -q "selftest.*passed" && exit; sleep 0.1; done; grep -A5 virtio /proc/crypto; exit 1`
 	}
 	_, err := r.sh(line)
 	return err
@@ -215,7 +219,19 @@ func (r *row) work(all bool) {
 		}
 		return
 	}
-	r.check("self-test of "+inTreeCBC, func() (string, error) { return "passed", r.ready() })
+	r.check("self-test of "+inTreeCBC, func() (string, error) {
+		if err := r.ready(); err != nil {
+			return "", err
+		}
+		text, err := r.sh("cat /proc/crypto")
+		if err != nil {
+			return "", err
+		}
+		if got := procCrypto(r.T, text, inTreeCBC)["selftest"]; got != "passed" {
+			return "", errors.New(got)
+		}
+		return "passed", nil
+	})
 	const rsa = "RSA"
 	if !r.way.wholeDevice() {
 		if all {

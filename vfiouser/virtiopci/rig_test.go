@@ -137,6 +137,7 @@ type rig struct {
 	log    *logged
 	served chan error
 	packed bool // was negotiated
+	path   string
 }
 
 // eventually waits until a condition holds.
@@ -166,12 +167,26 @@ func newRig(t testing.TB, dev *echo) *rig {
 // newBareRig is a rig whose client has said no more than VERSION.
 func newBareRig(t testing.TB, dev *echo) *rig {
 	t.Helper()
+	r := newServedRig(t, dev)
+	var err error
+	if r.c, err = vfiouser.Dial(r.path); err != nil {
+		t.Fatal(err)
+	}
+	r.c.SetDeadline(time.Now().Add(5 * patience))
+	t.Cleanup(func() { r.c.Close() })
+	return r
+}
+
+// newServedRig is a rig without a client; one may connect to path.
+func newServedRig(t testing.TB, dev *echo) *rig {
+	t.Helper()
 	if dev.queues == 0 {
 		dev.queues = 3
 	}
 	r := &rig{t: t, dev: dev, log: new(logged), served: make(chan error, 1)}
 	r.file, r.mem = newMemory(t)
 	path := filepath.Join(t.TempDir(), "s")
+	r.path = path
 	l, err := vfiouser.Listen(path)
 	if err != nil {
 		t.Fatal(err)
@@ -203,11 +218,6 @@ func newBareRig(t testing.TB, dev *echo) *rig {
 			r.log.mu.Unlock()
 		}
 	})
-	if r.c, err = vfiouser.Dial(path); err != nil {
-		t.Fatal(err)
-	}
-	r.c.SetDeadline(time.Now().Add(5 * patience))
-	t.Cleanup(func() { r.c.Close() })
 	return r
 }
 

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +51,8 @@ func main() {
 }
 
 func run() error {
+	// The keyring belongs to the thread that made it.
+	runtime.LockOSThread()
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
 		return err
