@@ -19,6 +19,7 @@ import (
 	"vcrypto/vfiouser"
 	"vcrypto/vfiouser/virtiopci"
 	"vcrypto/virtio"
+	"vcrypto/virtio/sock"
 	"vcrypto/virtio/virtq"
 	"vcrypto/virtio/virtqdrv"
 )
@@ -187,7 +188,7 @@ func newServedRig(t testing.TB, dev *echo) *rig {
 	r.file, r.mem = newMemory(t)
 	path := filepath.Join(t.TempDir(), "s")
 	r.path = path
-	l, err := vfiouser.Listen(path)
+	l, err := sock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +202,7 @@ func newServedRig(t testing.TB, dev *echo) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	made := false
 	go func() {
-		r.served <- l.Serve(ctx, func() (vfiouser.Device, error) {
+		r.served <- vfiouser.ServeListener(ctx, l, func() (vfiouser.Device, error) {
 			if made {
 				return nil, net.ErrClosed
 			}
@@ -397,8 +398,7 @@ func (l *lane) exchange(n int) {
 // needsReset reports whether the device says so.
 func (r *rig) needsReset() bool {
 	r.t.Helper()
-	const bit = 64
 	s, err := r.Status()
 	r.must(err)
-	return s&bit != 0
+	return s&virtio.StatusNeedsReset != 0
 }

@@ -98,9 +98,11 @@ func padded(k kernelKey, key *rsa.PrivateKey) error {
 	if err != nil {
 		return fmt.Errorf("PKCS #1 encryption: %w", err)
 	}
+	//lint:ignore SA1019 it is what the kernel does
 	if got, err := rsa.DecryptPKCS1v15(nil, key, c); err != nil || !bytes.Equal(got, text) {
 		return fmt.Errorf("what the kernel encrypted with PKCS #1 is %q to Go: %w", got, err)
 	}
+	//lint:ignore SA1019 it is what the kernel undoes
 	if c, err = rsa.EncryptPKCS1v15(rand.Reader, &key.PublicKey, text); err != nil {
 		return err
 	}
