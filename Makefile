@@ -69,12 +69,28 @@ unit:
 	VCRYPTO_DIFFERENTIAL=60s go test -race -tags '$(TAGS)' -timeout 15m $$(go list ./... | grep -v /test/e2e)
 	go test -tags '$(TAGS)' -run 'AllocatesNothing|NothingIsAllocated' ./virtio/... ./virtiocrypto/...
 
+# RESULTS gets a line a VM of the matrix; docs/support.md's table is made of it.
+RESULTS ?= $(CURDIR)/bin/matrix.jsonl
+
 .PHONY: test-all
-test-all: test ## every QEMU that Debian's suites have, every long test
+test-all: test ## every QEMU and kernel that Debian's suites have, every long test
 	@scripts/fetch-qemu bookworm-backports >/dev/null
-	VCRYPTO_TEST_ALL=1 go test -count=1 -timeout 60m ./test/e2e
+	@scripts/build-guest-driver bookworm-backports 6.12 >/dev/null
+	@scripts/build-guest-driver trixie-backports 7.2 >/dev/null
+	rm -f $(RESULTS)
+	VCRYPTO_TEST_ALL=1 VCRYPTO_RESULTS=$(RESULTS) go test -count=1 -timeout 120m ./test/e2e
 	VCRYPTO_DIFFERENTIAL=10m VCRYPTO_SEED=random \
 		go test -count=1 -tags '$(TAGS)' -run '^TestDifferential$$' -v -timeout 30m ./virtiocrypto
+
+.PHONY: support-table
+support-table: ## make docs/support.md's table of what make test-all saw
+	go run ./internal/matrix/table $(RESULTS) docs/support.md
+
+.PHONY: bench-vm
+bench-vm: ## in-guest latency over each transport beside QEMU's own back-end; writes docs/performance-vm.md
+	@scripts/setup build driver vm qemu
+	@$(MAKE) --no-print-directory build driver
+	VCRYPTO_BENCH_VM=$(CURDIR)/docs/performance-vm.md go test -count=1 -v -timeout 30m -run '^TestLatency$$' ./test/e2e
 
 # What others do on the machine disturbs: what was measured meanwhile is
 # measured again, and marked if it does not help. BENCHFLAGS="-results FILE"

@@ -27,6 +27,7 @@ const (
 // room for the answer is the size of its request.
 var capabilities = []string{
 	fmt.Sprintf(`{"capabilities":{"max_msg_fds":%d,"max_dma_maps":%d,"max_data_xfer_size":%d}}`, MaxFDs, maxMaps, MaxTransfer),
+	`{"capabilities":{}}`, // Cloud Hypervisor demands the key
 	`{}`,
 	``,
 }

@@ -24,6 +24,10 @@ var (
 	// ErrNoMemory: the client gave no descriptor of guest memory.
 	ErrNoMemory = errors.New("guest memory came without a descriptor, so this process cannot see it; " +
 		"start QEMU with -object memory-backend-memfd,id=mem,size=...,share=on -machine memory-backend=mem")
+	// ErrIOMMU: the guest's memory was there until its virtual IOMMU went on.
+	// What a client maps then comes without a descriptor.
+	ErrIOMMU = errors.New("the device is behind a virtual IOMMU that the guest turned on, which is not supported: " +
+		"start QEMU without it (-device intel-iommu), or the guest's kernel with iommu=pt")
 	// ErrPrivateMemory: the guest does not write to the memory whose
 	// descriptor came.
 	ErrPrivateMemory = errors.New("guest memory is not shared: nothing of what the guest wrote is in the file that came; " +
@@ -36,6 +40,7 @@ var (
 type DMA struct {
 	memory *mem.Memory
 	ranges []dmaRange
+	seen   bool // some memory came with a descriptor
 }
 
 // dmaRange is a range of guest addresses.
@@ -116,6 +121,7 @@ func (d *DMA) add(m DMAMap, f *os.File) error {
 			return errors.Join(err, region.Unmap())
 		}
 		r.file = f
+		d.seen = true
 	}
 	d.ranges = append(d.ranges, r)
 	return nil
@@ -189,7 +195,10 @@ func (d *DMA) Check() error {
 			return nil
 		}
 	}
-	if known == 0 {
+	switch {
+	case known == 0 && d.seen:
+		return ErrIOMMU
+	case known == 0:
 		return ErrNoMemory
 	}
 	return ErrPrivateMemory

@@ -103,7 +103,7 @@ func (s *server) settle() {
 			quiet = settleShort
 		}
 		left := quiet - time.Since(s.lastDMA)
-		if left > 0 && !s.conn.idle(max(left, time.Millisecond)) {
+		if left > 0 && !s.conn.Idle(max(left, time.Millisecond)) {
 			return
 		}
 		if left <= 0 {

@@ -101,7 +101,7 @@ func Serve(ctx context.Context, conn *net.UnixConn, in *virtio.Instance, ext Ext
 // loop takes messages until the connection ends.
 func (b *backend) loop() error {
 	for {
-		if b.settling && b.conn.idle(settleTime) {
+		if b.settling && b.conn.Idle(settleTime) {
 			b.settled()
 		}
 		m, err := b.conn.Receive()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"time"
 
 	"vcrypto/virtio/sock"
 )
@@ -17,27 +16,12 @@ import (
 type Message struct {
 	Header
 	Payload []byte // valid until the next Receive
-	fds     []int
-}
-
-// FDs returns the number of descriptors that came and were not taken.
-func (m *Message) FDs() int { return len(m.fds) }
-
-// TakeFD returns the next descriptor, which is the caller's from then on, or
-// -1 if there is none.
-func (m *Message) TakeFD() int {
-	if len(m.fds) == 0 {
-		return -1
-	}
-	fd := m.fds[0]
-	m.fds = m.fds[1:]
-	return fd
+	sock.Descriptors
 }
 
 // Close closes the descriptors that were not taken and zeroes the payload.
 func (m *Message) Close() {
-	closeFDs(m.fds)
-	m.fds = nil
+	m.Descriptors.Close()
 	clear(m.Payload)
 }
 
@@ -46,28 +30,19 @@ func closeFDs(fds []int) { sock.CloseFDs(fds) }
 // Conn carries messages over a Unix stream socket. One goroutine may receive
 // while another sends.
 type Conn struct {
-	uc      *net.UnixConn
+	sock.Stream
 	header  [HeaderSize]byte
 	payload [MaxPayload]byte
-	in      *sock.Reader
 }
 
 // NewConn returns a Conn that owns uc.
-func NewConn(uc *net.UnixConn) *Conn {
-	return &Conn{uc: uc, in: sock.NewReader(uc, MaxFDs)}
-}
-
-// Close closes the socket.
-func (c *Conn) Close() error { return c.uc.Close() }
-
-// SetDeadline bounds sends and receives that are made and that come.
-func (c *Conn) SetDeadline(t time.Time) error { return c.uc.SetDeadline(t) }
+func NewConn(uc *net.UnixConn) *Conn { return &Conn{Stream: sock.NewStream(uc, MaxFDs)} }
 
 // Receive returns the next message. The caller closes it. At the end of the
 // stream, between two messages, the error is io.EOF. After any error the
 // connection is of no more use.
 func (c *Conn) Receive() (*Message, error) {
-	fds, err := c.in.ReadHeader(c.header[:])
+	fds, err := c.ReadHeader(c.header[:])
 	if errors.Is(err, sock.ErrTooManyFDs) {
 		err = violation("%v", err)
 	}
@@ -75,13 +50,13 @@ func (c *Conn) Receive() (*Message, error) {
 		closeFDs(fds)
 		return nil, err
 	}
-	m := &Message{fds: fds}
+	m := &Message{Descriptors: sock.NewDescriptors(fds)}
 	if m.Header, err = DecodeHeader(c.header[:]); err != nil {
 		m.Close()
 		return nil, err
 	}
 	m.Payload = c.payload[:m.Size]
-	if err := c.in.ReadBody(m.Payload); err != nil {
+	if err := c.ReadBody(m.Payload); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("receive %d bytes of %v: %w", m.Size, m.Request, err)
 	}
@@ -99,14 +74,6 @@ func (c *Conn) Send(r Request, flags uint32, payload []byte, fds ...int) error {
 	}
 	return nil
 }
-
-// SendRaw sends bytes, with descriptors beside the first of them.
-func (c *Conn) SendRaw(b []byte, fds ...int) error {
-	return sock.Write(c.uc, b, fds...)
-}
-
-// idle reports whether nothing comes for a while.
-func (c *Conn) idle(d time.Duration) bool { return sock.Idle(c.uc, d) }
 
 // file makes a received descriptor an *os.File.
 func file(fd int, name string) *os.File { return os.NewFile(uintptr(fd), name) }

@@ -25,7 +25,7 @@ func TestIdleIsInterrupted(t *testing.T) {
 	go func() {
 		runtime.LockOSThread() // ends with the goroutine
 		thread <- unix.Gettid()
-		result <- c.idle(300 * time.Millisecond)
+		result <- c.Idle(300 * time.Millisecond)
 	}()
 	tid := <-thread
 	end := time.After(patience)

@@ -20,7 +20,7 @@
 //	GET_VRING_BASE ------------------->  Instance.Stop
 //
 // [Serve] serves one connection, which is one driver: when it ends, all that
-// was mapped, opened and started for it is given back. A [Listener] serves one
+// was mapped, opened and started for it is given back. [ServeListener] serves one
 // connection after the other, with a new device for each.
 //
 // What a kind of device adds to the protocol is left to an [Extension].

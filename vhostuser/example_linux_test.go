@@ -12,6 +12,7 @@ import (
 
 	"vcrypto/vhostuser"
 	"vcrypto/virtio"
+	"vcrypto/virtio/sock"
 	"vcrypto/virtio/virtq"
 	"vcrypto/virtio/virtqdrv"
 )
@@ -50,14 +51,14 @@ func Example() {
 	path := filepath.Join(dir, "socket")
 
 	// The back-end's process:
-	l, err := vhostuser.Listen(path)
+	l, err := sock.Listen(path)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer l.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go l.Serve(ctx, func() (*virtio.Instance, vhostuser.Extension, error) {
+	go vhostuser.ServeListener(ctx, l, func() (*virtio.Instance, vhostuser.Extension, error) {
 		return virtio.NewInstance(greeter{}, virtio.Options{}), nil, nil
 	}, vhostuser.Options{})
 

@@ -123,7 +123,7 @@ func (fe *FrontEnd) ReceiveAck(r Request) error {
 
 // Receive waits for the answer to a request and returns its payload.
 func (fe *FrontEnd) Receive(r Request) ([]byte, error) {
-	if err := fe.conn.uc.SetReadDeadline(time.Now().Add(fe.Timeout)); err != nil {
+	if err := fe.conn.Socket().SetReadDeadline(time.Now().Add(fe.Timeout)); err != nil {
 		return nil, err
 	}
 	m, err := fe.conn.Receive()
@@ -263,7 +263,7 @@ func (fe *FrontEnd) OpenChannel() (*Channel, error) {
 
 // Receive waits for a request.
 func (c *Channel) Receive(timeout time.Duration) (Request, error) {
-	if err := c.conn.uc.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+	if err := c.conn.Socket().SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		return 0, err
 	}
 	m, err := c.conn.Receive()

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vcrypto/virtio"
+	"vcrypto/virtio/sock"
 	"vcrypto/virtio/virtqdrv"
 )
 
@@ -27,13 +28,13 @@ type served struct {
 	done   chan error
 }
 
-func serve(t *testing.T, l *Listener) *served {
+func serve(t *testing.T, l *sock.Listener) *served {
 	t.Helper()
 	s := &served{done: make(chan error, 1)}
 	var ctx context.Context
 	ctx, s.cancel = context.WithCancel(t.Context())
 	go func() {
-		s.done <- l.Serve(ctx, func() (*virtio.Instance, Extension, error) {
+		s.done <- ServeListener(ctx, l, func() (*virtio.Instance, Extension, error) {
 			s.made.Add(1)
 			return virtio.NewInstance(&echo{queues: 2}, virtio.Options{}), nil, nil
 		}, Options{})
@@ -88,7 +89,7 @@ func socketPath(t *testing.T) string { return filepath.Join(t.TempDir(), "s") }
 
 func TestAThousandConnects(t *testing.T) {
 	path := socketPath(t)
-	l, err := Listen(path)
+	l, err := sock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,7 @@ func TestAThousandConnects(t *testing.T) {
 
 func TestSocketFile(t *testing.T) {
 	path := socketPath(t)
-	l, err := Listen(path)
+	l, err := sock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +136,7 @@ func TestSocketFile(t *testing.T) {
 	}
 
 	// It is in use, whether or not anybody is served.
-	if _, err := Listen(path); !errors.Is(err, ErrInUse) {
+	if _, err := sock.Listen(path); !errors.Is(err, sock.ErrInUse) {
 		t.Errorf("a second listener: %v", err)
 	}
 	s := serve(t, l)
@@ -144,7 +145,7 @@ func TestSocketFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer fe.Close()
-	if _, err := Listen(path); !errors.Is(err, ErrInUse) {
+	if _, err := sock.Listen(path); !errors.Is(err, sock.ErrInUse) {
 		t.Errorf("a second listener: %v", err)
 	}
 	s.end(t) // with a front-end connected
@@ -158,7 +159,7 @@ func TestSocketFile(t *testing.T) {
 
 func TestLiveSocketWithAFullBacklog(t *testing.T) {
 	path := socketPath(t)
-	l, err := Listen(path)
+	l, err := sock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +171,7 @@ func TestLiveSocketWithAFullBacklog(t *testing.T) {
 		}
 		defer c.Close()
 	}
-	if _, err := Listen(path); !errors.Is(err, ErrInUse) {
+	if _, err := sock.Listen(path); !errors.Is(err, sock.ErrInUse) {
 		t.Errorf("a second listener: %v", err)
 	}
 }
@@ -183,7 +184,7 @@ func TestStaleSocket(t *testing.T) {
 	}
 	stale.SetUnlinkOnClose(false)
 	stale.Close() // as a process does that dies
-	l, err := Listen(path)
+	l, err := sock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +203,7 @@ func TestStaleSocket(t *testing.T) {
 
 	// What another made in its place is not removed.
 	os.Remove(path)
-	other, err := Listen(path)
+	other, err := sock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +221,7 @@ func TestPathsThatCannotBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{plain, dir, filepath.Join(dir, "no", "s"), filepath.Join(dir, strings.Repeat("x", 120))} {
-		l, err := Listen(path)
+		l, err := sock.Listen(path)
 		if err == nil {
 			l.Close()
 			t.Errorf("listening on %s", path)
@@ -247,7 +248,7 @@ func TestInheritedSockets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := FromFD(inherit(t, theirs))
+		l, err := sock.FromFD(inherit(t, theirs))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -269,7 +270,7 @@ func TestInheritedSockets(t *testing.T) {
 			t.Fatal(err)
 		}
 		ul.SetUnlinkOnClose(false)
-		l, err := FromFD(inherit(t, ul))
+		l, err := sock.FromFD(inherit(t, ul))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,14 +295,14 @@ func TestInheritedSockets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := FromFD(inherit(t, f)); err == nil {
+			if _, err := sock.FromFD(inherit(t, f)); err == nil {
 				t.Error("it was taken for a socket")
 			}
 		}
-		if _, err := FromFD(-1); err == nil {
+		if _, err := sock.FromFD(-1); err == nil {
 			t.Error("-1 was taken for a socket")
 		}
-		if _, err := FromFD(1 << 20); err == nil {
+		if _, err := sock.FromFD(1 << 20); err == nil {
 			t.Error("a descriptor that is not open was taken for a socket")
 		}
 		before.same(t)
@@ -310,7 +311,7 @@ func TestInheritedSockets(t *testing.T) {
 
 func TestOneAfterTheOther(t *testing.T) {
 	path := socketPath(t)
-	l, err := Listen(path)
+	l, err := sock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +345,7 @@ func TestOneAfterTheOther(t *testing.T) {
 
 func TestFactoryFails(t *testing.T) {
 	path := socketPath(t)
-	l, err := Listen(path)
+	l, err := sock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +353,7 @@ func TestFactoryFails(t *testing.T) {
 	broken := errors.New("no engine")
 	done := make(chan error, 1)
 	go func() {
-		done <- l.Serve(t.Context(), func() (*virtio.Instance, Extension, error) { return nil, nil, broken }, Options{})
+		done <- ServeListener(t.Context(), l, func() (*virtio.Instance, Extension, error) { return nil, nil, broken }, Options{})
 	}()
 	fe, err := Dial(path)
 	if err != nil {
@@ -386,7 +387,7 @@ func TestCancelWhileAPeerStalls(t *testing.T) {
 // sendDeadline makes sends fail once the back-end takes no more.
 func (fe *FrontEnd) sendDeadline(t *testing.T, d time.Duration) {
 	t.Helper()
-	if err := fe.conn.uc.SetWriteDeadline(time.Now().Add(d)); err != nil {
+	if err := fe.conn.Socket().SetWriteDeadline(time.Now().Add(d)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -16,7 +16,7 @@ const unhurried = 100 * time.Millisecond
 // that it comes after.
 func (r *rig) notYet(req Request, release func()) {
 	r.t.Helper()
-	if !r.fe.conn.idle(unhurried) {
+	if !r.fe.conn.Idle(unhurried) {
 		r.t.Errorf("%v was answered while a request uses the memory", req)
 	}
 	release()

@@ -82,6 +82,7 @@ const (
 	ReqGetQueueNum         Request = 17
 	ReqSetVringEnable      Request = 18
 	ReqSetBackendReqFD     Request = 21
+	ReqIOTLBMsg            Request = 22
 	ReqGetConfig           Request = 24
 	ReqSetConfig           Request = 25
 	ReqGetInflightFD       Request = 31
@@ -119,6 +120,7 @@ var requestNames = map[Request]string{
 	ReqGetQueueNum:         "GET_QUEUE_NUM",
 	ReqSetVringEnable:      "SET_VRING_ENABLE",
 	ReqSetBackendReqFD:     "SET_BACKEND_REQ_FD",
+	ReqIOTLBMsg:            "IOTLB_MSG",
 	ReqGetConfig:           "GET_CONFIG",
 	ReqSetConfig:           "SET_CONFIG",
 	ReqGetInflightFD:       "GET_INFLIGHT_FD",

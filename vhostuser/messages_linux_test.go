@@ -135,7 +135,7 @@ func TestBadFraming(t *testing.T) {
 				r.must(r.fe.SendRaw(c.bytes, int(os.Stdin.Fd())))
 			}
 			if !errors.Is(c.want, ErrProtocol) {
-				r.must(r.fe.conn.uc.CloseWrite())
+				r.must(r.fe.conn.Socket().CloseWrite())
 			}
 			if err := r.wait(); !errors.Is(err, c.want) {
 				t.Errorf("the connection ends with %v, want %v", err, c.want)

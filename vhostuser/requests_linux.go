@@ -47,6 +47,8 @@ func init() {
 		ReqSetConfig:       {size: -1, needs: ProtocolConfig, harmless: true, handle: (*backend).setConfig},
 		ReqSetBackendReqFD: {minFDs: 1, maxFDs: 1, needs: ProtocolBackendReq, handle: (*backend).setChannel},
 
+		ReqIOTLBMsg: {size: -1, handle: (*backend).iotlb},
+
 		ReqSetStatus: {size: sizeU64, needs: ProtocolStatus, handle: (*backend).setStatus},
 		ReqGetStatus: {needs: ProtocolStatus, replies: true, handle: (*backend).getStatus},
 
@@ -83,7 +85,11 @@ func (b *backend) setFeatures(m *Message) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if extra := f &^ b.offered(); extra != 0 {
+	extra := f &^ b.offered()
+	if extra&virtio.FeatureAccessPlatform != 0 {
+		return nil, fmt.Errorf("%w: features %#x: %w", ErrProtocol, f, ErrIOMMU)
+	}
+	if extra != 0 {
 		return nil, violation("features %#x were not offered", extra)
 	}
 	if b.anyRunning() {

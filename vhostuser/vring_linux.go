@@ -163,7 +163,7 @@ func (b *backend) start(v *vring) error {
 	}{{&ring.Desc, v.addr.Desc}, {&ring.Avail, v.addr.Avail}, {&ring.Used, v.addr.Used}} {
 		var err error
 		if *a.guest, err = t.FromUser(a.user); err != nil {
-			return err
+			return notMapped(err)
 		}
 	}
 	c := virtio.QueueConfig{Ring: ring, Packed: b.packed(), Kick: v.kick, Broken: v.breaks}

@@ -10,6 +10,7 @@ import (
 
 	"vcrypto/vhostuser"
 	"vcrypto/virtio"
+	"vcrypto/virtio/sock"
 	"vcrypto/virtio/virtqdrv"
 	"vcrypto/virtiocrypto/vhostcrypto"
 )
@@ -30,7 +31,7 @@ const socketProtocol = vhostuser.ProtocolMQ | vhostuser.ProtocolReplyAck | vhost
 
 func newSocket(m *machine) link {
 	path := filepath.Join(m.TempDir(), "device")
-	l, err := vhostuser.Listen(path)
+	l, err := sock.Listen(path)
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func newSocket(m *machine) link {
 			in := virtio.NewInstance(m.dev, virtio.Options{Log: m.o.device.Log, Polling: m.o.polling})
 			return in, vhostcrypto.New(m.dev, m.o.device.Log), nil
 		}
-		err := l.Serve(ctx, factory, vhostuser.Options{Log: m.o.device.Log})
+		err := vhostuser.ServeListener(ctx, l, factory, vhostuser.Options{Log: m.o.device.Log})
 		l.Close()
 		s.done <- err
 	}()

@@ -5,8 +5,10 @@ package main
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -44,7 +46,8 @@ The arguments go to stdout, what is to be known about them to stderr, so that
 they can be used in a script.`,
 		Example: `  vcrypto attach --socket-path /run/vcrypto/vm1.sock
   qemu-system-x86_64 ... $(vcrypto attach --socket-path /run/vcrypto/vm1.sock --memory 1024)
-  vcrypto attach --socket-path /run/vcrypto/vm1.sock --vmm libvirt`,
+  vcrypto attach --socket-path /run/vcrypto/vm1.sock --vmm libvirt
+  vcrypto attach --socket-path /run/vcrypto/vm1.sock --vmm cloud-hypervisor --queues 4`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if config.Socket == "" {
@@ -58,18 +61,19 @@ they can be used in a script.`,
 			if config.Queues < 1 {
 				return fmt.Errorf("--queues %d: a device has at least one data queue", config.Queues)
 			}
-			if monitor != "qemu" && monitor != "libvirt" {
-				return fmt.Errorf("--vmm %q: there are qemu and libvirt", monitor)
+			var report attachReport
+			switch monitor {
+			case "qemu", "libvirt":
+				report, err = attachQEMU(qemu, route, config)
+			case vmm.CloudHypervisorName:
+				report, err = attachCloudHypervisor(qemu, route, config)
+			default:
+				err = fmt.Errorf("--vmm %q: there are qemu, libvirt and %s", monitor, vmm.CloudHypervisorName)
 			}
-			q, err := vm.FindQEMU(qemu)
 			if err != nil {
 				return err
 			}
-			r, err := vmm.Choose(q, route, "")
-			if err != nil {
-				return err
-			}
-			report := attachReport{monitor, q.Path, q.Version.String(), r, r.Args(config, q.Version)}
+			report.VMM = monitor
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(report)
 			}
@@ -82,9 +86,9 @@ they can be used in a script.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&config.Socket, "socket-path", "", "the socket of vcrypto serve")
-	f.StringVar(&monitor, "vmm", "qemu", "what runs the VM: qemu or libvirt")
-	f.StringVar(&qemu, "qemu", "", "the QEMU to make arguments for (default: the one in $PATH)")
-	f.StringVar(&route, "route", "", "generic, vfio-user or cryptodev (default: the best this QEMU has)")
+	f.StringVar(&monitor, "vmm", "qemu", "what runs the VM: qemu, libvirt or cloud-hypervisor")
+	f.StringVar(&qemu, "qemu", "", "the QEMU, or the Cloud Hypervisor, to make arguments for (default: the one in $PATH)")
+	f.StringVar(&route, "route", "", "generic, vfio-user or cryptodev (default: the best there is)")
 	f.IntVar(&config.Queues, "queues", 1, "data queues, as given to vcrypto serve")
 	f.StringVar(&config.ID, "id", "vcrypto0", "the device's id; another for each device of a VM")
 	f.IntVar(&config.MemoryMB, "memory", 0, "add the arguments for shared guest memory of so many MiB")
@@ -93,15 +97,52 @@ they can be used in a script.`,
 	return cmd
 }
 
+func attachQEMU(path, route string, c vmm.Config) (attachReport, error) {
+	q, err := vm.FindQEMU(path)
+	if err != nil {
+		return attachReport{}, err
+	}
+	r, err := vmm.Choose(q, route, "")
+	if err != nil {
+		return attachReport{}, err
+	}
+	return attachReport{Path: q.Path, Version: q.Version.String(), Route: r, Args: r.Args(c, q.Version)}, nil
+}
+
+// attachCloudHypervisor does without the program: the VM may be one of another
+// machine.
+func attachCloudHypervisor(path, route string, c vmm.Config) (attachReport, error) {
+	ch, err := vmm.FindCloudHypervisor(path)
+	if errors.Is(err, exec.ErrNotFound) && path == "" {
+		ch, err = vmm.NewestCloudHypervisor, nil
+	}
+	if err != nil {
+		return attachReport{}, err
+	}
+	r, err := ch.Choose(route)
+	if err != nil {
+		return attachReport{}, err
+	}
+	return attachReport{Path: ch.Path, Version: ch.Version.String(), Route: r, Args: r.Args(c, ch.Version)}, nil
+}
+
 // explain tells a person what the route is.
 func explain(out io.Writer, r attachReport, withoutMemory bool) {
-	fmt.Fprintf(out, "# QEMU %s (%s), route %s: %s.\n", r.Version, r.Path, r.Name, r.Carries)
+	name := "QEMU"
+	if r.VMM == vmm.CloudHypervisorName {
+		name = "Cloud Hypervisor"
+	}
+	if r.Path == "" {
+		fmt.Fprintf(out, "# No %s in $PATH: this is for version %s and later. Route %s: %s.\n", name, r.Version, r.Name, r.Carries)
+	} else {
+		fmt.Fprintf(out, "# %s %s (%s), route %s: %s.\n", name, r.Version, r.Path, r.Name, r.Carries)
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(out, "# %s.\n", n)
 	}
-	if withoutMemory && r.VMM == "qemu" {
+	if withoutMemory && r.VMM != "libvirt" {
 		fmt.Fprintf(out, "# The guest's memory must be shared: --memory MIB adds the arguments, such as\n#   %s\n",
-			strings.Join(vmm.SharedMemoryArgs(1024, "pc"), " "))
+			strings.Join(r.MemoryArgs(vmm.Config{MemoryMB: 1024, Machine: "pc"}), " "))
 	}
 }
 

@@ -408,6 +408,7 @@ __poll_t vcd_poll(struct file *filp, poll_table *wait)
 {
 	struct vcd_file *f = filp->private_data;
 	__poll_t wanted = poll_requested_events(wait) | EPOLLERR | EPOLLHUP;
+	bool waits = wait && wait->_qproc; /* poll_does_not_wait() is gone in 7.2 */
 	__poll_t events;
 	u64 budget, end;
 
@@ -416,7 +417,7 @@ __poll_t vcd_poll(struct file *filp, poll_table *wait)
 	if (atomic_read(&f->async))
 		vcd_file_drain(f);
 	events = vcd_ready(f);
-	if ((events & wanted) || !atomic_read(&f->async) || poll_does_not_wait(wait))
+	if ((events & wanted) || !atomic_read(&f->async) || !waits)
 		return events;
 
 	budget = vcd_spin_budget(f->dev, 0);

@@ -12,7 +12,7 @@ import (
 
 // A machine may have a /dev/kvm that does not work: QEMU aborts with it, or the
 // guest hangs before its first word. Where the CPU says that it cannot work it is
-// not tried (kvmUsable). Otherwise Start finds that out by trying, falls back to
+// not tried (kvmProblem). Otherwise Start finds that out by trying, falls back to
 // emulation, and remembers it: in this process, and in the cache folder until the
 // machine boots again.
 
@@ -33,13 +33,8 @@ func accelerators() ([]string, error) {
 	default:
 		return nil, fmt.Errorf("VCRYPTO_ACCEL=%s: it is kvm or tcg, or not set", want)
 	}
-	if !kvmUsable() || kvmBroken.Load() {
+	if why, _ := WhyNoKVM(); why != "" || kvmBroken.Load() {
 		return []string{"tcg"}, nil
-	}
-	if note, boot := kvmNotePath(); note != "" {
-		if text, err := os.ReadFile(note); err == nil && strings.TrimSpace(string(text)) == boot {
-			return []string{"tcg"}, nil
-		}
 	}
 	return []string{"kvm", "tcg"}, nil
 }

@@ -44,6 +44,7 @@ type Cmd struct {
 
 	vm      *VM
 	ctx     context.Context
+	life    int // of the guest: a reset ends it
 	control *yamux.Stream
 	stdio   [3]*yamux.Stream
 	copies  sync.WaitGroup // output
@@ -161,6 +162,7 @@ func (c *Cmd) Start() error {
 	if err := c.ctx.Err(); err != nil {
 		return context.Cause(c.ctx)
 	}
+	c.life = c.vm.life()
 	id := c.vm.lastID.Add(1)
 	e := &proto.Exec{Args: c.Args, Env: c.Env, Dir: c.Dir}
 	e.Stdio = [3]bool{c.Stdin != nil, c.Stdout != nil, c.Stderr != nil}
@@ -170,18 +172,18 @@ func (c *Cmd) Start() error {
 	} else if c.Stdout != nil && sameWriter(c.Stdout, c.Stderr) {
 		e.Merge, e.Stdio[2] = true, false
 	}
-	control, err := c.vm.open(proto.Request{Op: proto.OpExec, ID: id, Exec: e})
+	control, err := c.vm.open(c.ctx, proto.Request{Op: proto.OpExec, ID: id, Exec: e})
 	if err != nil {
-		return c.fail(c.vm.explain(err))
+		return c.fail(c.vm.failed(c.ctx, err))
 	}
 	c.control = control
 	for fd, wanted := range e.Stdio {
 		if !wanted {
 			continue
 		}
-		if c.stdio[fd], err = c.vm.open(proto.Request{Op: proto.OpStdio, ID: id, FD: fd}); err != nil {
+		if c.stdio[fd], err = c.vm.open(c.ctx, proto.Request{Op: proto.OpStdio, ID: id, FD: fd}); err != nil {
 			c.abandon()
-			return c.fail(c.vm.explain(err))
+			return c.fail(c.vm.failed(c.ctx, err))
 		}
 	}
 	c.stop = context.AfterFunc(c.ctx, c.abandon)
@@ -293,7 +295,10 @@ func (c *Cmd) Wait() error {
 // lost explains the end of the control stream.
 func (c *Cmd) lost(err error) error {
 	if c.ctx.Err() != nil {
-		return fmt.Errorf("running %s in the guest: %w", c.Args[0], context.Cause(c.ctx))
+		return c.vm.failed(c.ctx, fmt.Errorf("running %s in the guest: %w", c.Args[0], context.Cause(c.ctx)))
+	}
+	if c.vm.life() != c.life {
+		return fmt.Errorf("running %s in the guest: %w: the guest was reset", c.Args[0], err)
 	}
 	return c.vm.explain(fmt.Errorf("running %s in the guest: the agent was lost: %w", c.Args[0], err))
 }

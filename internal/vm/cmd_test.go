@@ -45,7 +45,7 @@ func TestCommands(t *testing.T) {
 
 func testExitCodes(t *testing.T, v *VM) {
 	for _, code := range []int{0, 1, 42, 255} {
-		err := v.Command(t.Context(), "sh", "-c", fmt.Sprintf("exit %d", code)).Run()
+		err := v.Command(bounded(t), "sh", "-c", fmt.Sprintf("exit %d", code)).Run()
 		var exit *ExitError
 		switch {
 		case code == 0 && err != nil:
@@ -54,15 +54,15 @@ func testExitCodes(t *testing.T, v *VM) {
 			t.Errorf("exit %d: %v", code, err)
 		}
 	}
-	if err := v.Command(t.Context(), "no-such-program").Run(); !errors.Is(err, exec.ErrNotFound) {
+	if err := v.Command(bounded(t), "no-such-program").Run(); !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("a program that does not exist: %v", err)
 	}
-	c := v.Command(t.Context(), "true")
+	c := v.Command(bounded(t), "true")
 	c.Dir = "/nonexistent"
 	if err := c.Run(); err == nil || !strings.Contains(err.Error(), "/nonexistent") {
 		t.Errorf("a folder that does not exist: %v", err)
 	}
-	_, err := v.Command(t.Context(), "sh", "-c", "echo why >&2; exit 3").Output()
+	_, err := v.Command(bounded(t), "sh", "-c", "echo why >&2; exit 3").Output()
 	var exit *ExitError
 	if !errors.As(err, &exit) || string(exit.Stderr) != "why\n" || !strings.Contains(err.Error(), "why") {
 		t.Errorf("Output of a command that fails: %v", err)
@@ -71,18 +71,18 @@ func testExitCodes(t *testing.T, v *VM) {
 
 func testStreams(t *testing.T, v *VM) {
 	var out, errOut bytes.Buffer
-	c := v.Command(t.Context(), "sh", "-c", "cat; echo to stderr >&2")
+	c := v.Command(bounded(t), "sh", "-c", "cat; echo to stderr >&2")
 	c.Stdin, c.Stdout, c.Stderr = strings.NewReader("to stdout\n"), &out, &errOut
 	if err := c.Run(); err != nil || out.String() != "to stdout\n" || errOut.String() != "to stderr\n" {
 		t.Errorf("stdout %q, stderr %q, %v", &out, &errOut, err)
 	}
 	// Streams that are not set are /dev/null.
-	got, err := v.Command(t.Context(), "sh", "-c", "cat; echo lost >&2; echo end").Output()
+	got, err := v.Command(bounded(t), "sh", "-c", "cat; echo lost >&2; echo end").Output()
 	if err != nil || string(got) != "end\n" {
 		t.Errorf("%q, %v", got, err)
 	}
 	// One writer for both keeps the order.
-	got, err = v.Command(t.Context(), "sh", "-c", "for i in 1 2 3; do echo o$i; echo e$i >&2; done").CombinedOutput()
+	got, err = v.Command(bounded(t), "sh", "-c", "for i in 1 2 3; do echo o$i; echo e$i >&2; done").CombinedOutput()
 	if err != nil || string(got) != "o1\ne1\no2\ne2\no3\ne3\n" {
 		t.Errorf("combined: %q, %v", got, err)
 	}
@@ -93,7 +93,7 @@ func testAllBytes(t *testing.T, v *VM) {
 	for i := range all {
 		all[i] = byte(i)
 	}
-	c := v.Command(t.Context(), "cat")
+	c := v.Command(bounded(t), "cat")
 	c.Stdin = bytes.NewReader(all)
 	if got, err := c.Output(); err != nil || !bytes.Equal(got, all) {
 		t.Errorf("got %x, %v", got, err)
@@ -109,7 +109,7 @@ func random(n int) []byte {
 
 func testLargeData(t *testing.T, v *VM) {
 	data := random(16 << 20)
-	c := v.Command(t.Context(), "cat")
+	c := v.Command(bounded(t), "cat")
 	c.Stdin = bytes.NewReader(data)
 	start := time.Now()
 	got, err := c.Output()
@@ -124,7 +124,7 @@ func testManyAtOnce(t *testing.T, v *VM) {
 	for i := range 8 {
 		wg.Go(func() {
 			data := random(256<<10 + i)
-			c := v.Command(t.Context(), "sha256sum")
+			c := v.Command(bounded(t), "sha256sum")
 			c.Stdin = bytes.NewReader(data)
 			got, err := c.Output()
 			if want := fmt.Sprintf("%x", sha256.Sum256(data)); err != nil || !strings.HasPrefix(string(got), want) {
@@ -137,7 +137,7 @@ func testManyAtOnce(t *testing.T, v *VM) {
 
 // testStalledReader: a command whose output is not read holds up only itself.
 func testStalledReader(t *testing.T, v *VM) {
-	stalled := v.Command(t.Context(), "sh", "-c", "head -c 4000000 /dev/zero; echo end")
+	stalled := v.Command(bounded(t), "sh", "-c", "head -c 4000000 /dev/zero; echo end")
 	out, err := stalled.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func testStalledReader(t *testing.T, v *VM) {
 		t.Fatal(err)
 	}
 	time.Sleep(200 * time.Millisecond) // let it fill its window
-	if got, err := v.Command(t.Context(), "seq", "100000").Output(); err != nil || len(got) != 588895 {
+	if got, err := v.Command(bounded(t), "seq", "100000").Output(); err != nil || len(got) != 588895 {
 		t.Errorf("meanwhile: %d bytes, %v", len(got), err)
 	}
 	got, err := io.ReadAll(out)
@@ -160,7 +160,7 @@ func testStalledReader(t *testing.T, v *VM) {
 
 // testUnwantedInput: input that a command does not read does not hold it up.
 func testUnwantedInput(t *testing.T, v *VM) {
-	c := v.Command(t.Context(), "head", "-c", "3")
+	c := v.Command(bounded(t), "head", "-c", "3")
 	c.Stdin = bytes.NewReader(random(8 << 20))
 	if got, err := c.Output(); err != nil || len(got) != 3 {
 		t.Errorf("%d bytes, %v", len(got), err)
@@ -168,7 +168,7 @@ func testUnwantedInput(t *testing.T, v *VM) {
 	// Nor does input that never comes.
 	r, w := io.Pipe()
 	defer w.Close()
-	c = v.Command(t.Context(), "true")
+	c = v.Command(bounded(t), "true")
 	c.Stdin = r
 	if err := c.Run(); err != nil {
 		t.Error(err)
@@ -176,7 +176,7 @@ func testUnwantedInput(t *testing.T, v *VM) {
 }
 
 func testCancel(t *testing.T, v *VM) {
-	ctx, cancel := context.WithCancelCause(t.Context())
+	ctx, cancel := context.WithCancelCause(bounded(t))
 	c := v.Command(ctx, "sh", "-c", "sleep 1000 & sleep 1000; echo never")
 	var out bytes.Buffer
 	c.Stdout = &out
@@ -185,7 +185,7 @@ func testCancel(t *testing.T, v *VM) {
 	}
 	// count succeeds once there are as many processes of the group as it says.
 	count := func(want int) error {
-		return v.Command(t.Context(), "sh", "-c", fmt.Sprintf("for i in $(seq 100); do n=$(cat /proc/[0-9]*/stat 2>/dev/null | awk '$5 == %d' | wc -l); [ $n = %d ] && exit; sleep 0.1; done; exit 1", c.Pid, want)).Run()
+		return v.Command(bounded(t), "sh", "-c", fmt.Sprintf("for i in $(seq 100); do n=$(cat /proc/[0-9]*/stat 2>/dev/null | awk '$5 == %d' | wc -l); [ $n = %d ] && exit; sleep 0.1; done; exit 1", c.Pid, want)).Run()
 	}
 	if err := count(3); err != nil {
 		t.Fatal(err)
@@ -204,7 +204,7 @@ func testCancel(t *testing.T, v *VM) {
 }
 
 func testSignal(t *testing.T, v *VM) {
-	c := v.Command(t.Context(), "sh", "-c", `trap 'echo caught; exit 7' USR1; echo ready; while :; do sleep 0.05; done`)
+	c := v.Command(bounded(t), "sh", "-c", `trap 'echo caught; exit 7' USR1; echo ready; while :; do sleep 0.05; done`)
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -225,7 +225,7 @@ func testSignal(t *testing.T, v *VM) {
 	if err := c.Wait(); !errors.As(err, &exit) || exit.Code != 7 || !strings.Contains(string(rest), "caught") {
 		t.Errorf("%q, %v", rest, err)
 	}
-	err = v.Command(t.Context(), "sh", "-c", "kill -9 $$").Run()
+	err = v.Command(bounded(t), "sh", "-c", "kill -9 $$").Run()
 	if !errors.As(err, &exit) || exit.Signal != syscall.SIGKILL || exit.ExitCode() != 128+9 {
 		t.Errorf("a command that is killed: %v", err)
 	}
@@ -234,13 +234,13 @@ func testSignal(t *testing.T, v *VM) {
 // testBackgroundChild: what a command leaves behind may hold its output open.
 func testBackgroundChild(t *testing.T, v *VM) {
 	var out bytes.Buffer
-	c := v.Command(t.Context(), "sh", "-c", "(sleep 0.5; echo late) & echo early")
+	c := v.Command(bounded(t), "sh", "-c", "(sleep 0.5; echo late) & echo early")
 	c.Stdout = &out
 	if err := c.Run(); err != nil || out.String() != "early\nlate\n" {
 		t.Errorf("%q, %v", &out, err)
 	}
 	out.Reset()
-	c = v.Command(t.Context(), "sh", "-c", "sleep 1000 & echo early")
+	c = v.Command(bounded(t), "sh", "-c", "sleep 1000 & echo early")
 	c.Stdout, c.WaitDelay = &out, 200*time.Millisecond
 	if err := c.Run(); err != nil || out.String() != "early\n" {
 		t.Errorf("with WaitDelay: %q, %v", &out, err)
@@ -248,7 +248,7 @@ func testBackgroundChild(t *testing.T, v *VM) {
 }
 
 func testEnvironment(t *testing.T, v *VM) {
-	c := v.Command(t.Context(), "sh", "-c", `echo "$A $PATH $HOME"; pwd`)
+	c := v.Command(bounded(t), "sh", "-c", `echo "$A $PATH $HOME"; pwd`)
 	c.Env = []string{"A=b c"}
 	c.Dir = "/tmp"
 	if got, err := c.Output(); err != nil || string(got) != "b c /usr/sbin:/usr/bin:/sbin:/bin /root\n/tmp\n" {
@@ -257,7 +257,7 @@ func testEnvironment(t *testing.T, v *VM) {
 }
 
 func testPipes(t *testing.T, v *VM) {
-	c := v.Command(t.Context(), "rev")
+	c := v.Command(bounded(t), "rev")
 	in, err := c.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -275,7 +275,7 @@ func testPipes(t *testing.T, v *VM) {
 	if err := errors.Join(err, c.Wait()); err != nil || string(got) != "cba\n" {
 		t.Errorf("%q, %v", got, err)
 	}
-	if err := v.Command(t.Context(), "true").Wait(); err == nil {
+	if err := v.Command(bounded(t), "true").Wait(); err == nil {
 		t.Error("Wait before Start")
 	}
 }
@@ -285,7 +285,7 @@ type failingWriter struct{}
 func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("the disk is full") }
 
 func testFailingWriter(t *testing.T, v *VM) {
-	c := v.Command(t.Context(), "seq", "1000000")
+	c := v.Command(bounded(t), "seq", "1000000")
 	c.Stdout = failingWriter{}
 	if err := c.Run(); err == nil || !strings.Contains(err.Error(), "the disk is full") {
 		t.Errorf("writing output failed: %v", err)
@@ -293,7 +293,7 @@ func testFailingWriter(t *testing.T, v *VM) {
 }
 
 func testTerminal(t *testing.T, v *VM) {
-	c := v.Command(t.Context(), "sh", "-c", `trap 'stty size' WINCH; tty; stty size; echo $TERM; read a; echo "got $a"; sleep 1000`)
+	c := v.Command(bounded(t), "sh", "-c", `trap 'stty size' WINCH; tty; stty size; echo $TERM; read a; echo "got $a"; sleep 1000`)
 	c.TTY = &TTY{Rows: 30, Cols: 100, Term: "vt220"}
 	in, err := c.StdinPipe()
 	if err != nil {
@@ -338,10 +338,10 @@ func testTerminal(t *testing.T, v *VM) {
 
 // testOrphans: process 1 reaps what has no parent any more.
 func testOrphans(t *testing.T, v *VM) {
-	if err := v.Command(t.Context(), "sh", "-c", "for i in $(seq 20); do (true &) ; done; (sleep 0.3 &)").Run(); err != nil {
+	if err := v.Command(bounded(t), "sh", "-c", "for i in $(seq 20); do (true &) ; done; (sleep 0.3 &)").Run(); err != nil {
 		t.Fatal(err)
 	}
-	out, err := v.Command(t.Context(), "sh", "-c", "for i in $(seq 100); do grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null || exit 0; sleep 0.1; done; exit 1").Output()
+	out, err := v.Command(bounded(t), "sh", "-c", "for i in $(seq 100); do grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null || exit 0; sleep 0.1; done; exit 1").Output()
 	if err != nil {
 		t.Errorf("zombies: %s, %v", out, err)
 	}
@@ -349,28 +349,28 @@ func testOrphans(t *testing.T, v *VM) {
 
 func testFiles(t *testing.T, v *VM) {
 	data := random(3 << 20)
-	if err := v.Put(t.Context(), "/tmp/a file", bytes.NewReader(data), 0o640); err != nil {
+	if err := v.Put(bounded(t), "/tmp/a file", bytes.NewReader(data), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	got, err := v.ReadFile(t.Context(), "/tmp/a file")
+	got, err := v.ReadFile(bounded(t), "/tmp/a file")
 	if err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%d bytes of %d, %v", len(got), len(data), err)
 	}
-	out, err := v.Command(t.Context(), "stat", "-c", "%a", "/tmp/a file").Output()
+	out, err := v.Command(bounded(t), "stat", "-c", "%a", "/tmp/a file").Output()
 	if err != nil || string(out) != "640\n" {
 		t.Errorf("mode %q, %v", out, err)
 	}
-	if _, err := v.ReadFile(t.Context(), "/nonexistent"); err == nil || !strings.Contains(err.Error(), "No such file") {
+	if _, err := v.ReadFile(bounded(t), "/nonexistent"); err == nil || !strings.Contains(err.Error(), "No such file") {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if err := v.WriteFile(t.Context(), "/nonexistent/file", "x", 0o644); err == nil || !strings.Contains(err.Error(), "nonexistent") {
+	if err := v.WriteFile(bounded(t), "/nonexistent/file", "x", 0o644); err == nil || !strings.Contains(err.Error(), "nonexistent") {
 		t.Errorf("a folder that is not there: %v", err)
 	}
 	// A file of the kernel's.
-	if err := v.WriteFile(t.Context(), "/proc/sys/kernel/hostname", "renamed", 0o644); err != nil {
+	if err := v.WriteFile(bounded(t), "/proc/sys/kernel/hostname", "renamed", 0o644); err != nil {
 		t.Error(err)
 	}
-	if got, err := v.ReadFile(t.Context(), "/proc/sys/kernel/hostname"); err != nil || string(got) != "renamed\n" {
+	if got, err := v.ReadFile(bounded(t), "/proc/sys/kernel/hostname"); err != nil || string(got) != "renamed\n" {
 		t.Errorf("%q, %v", got, err)
 	}
 }

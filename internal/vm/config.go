@@ -136,7 +136,7 @@ func (c Config) complete() (Config, error) {
 		// Modules from elsewhere fit one kernel only.
 		version := ""
 		if len(c.Insmod) > 0 {
-			if version, err = builtFor(c.Insmod[0].Path); err != nil {
+			if version, err = BuiltFor(c.Insmod[0].Path); err != nil {
 				return c, err
 			}
 		}

@@ -179,15 +179,8 @@ func FindKernel(image, modules string) (Kernel, error) {
 			return k, nil
 		}
 	}
-	entries, _ := os.ReadDir(dir)
-	var kernels []Kernel
-	for _, e := range entries {
-		if k := cachedKernel(dir, e.Name()); k.exists() {
-			kernels = append(kernels, k)
-		}
-	}
-	if len(kernels) > 0 {
-		return slices.MaxFunc(kernels, func(a, b Kernel) int { return compareNumbers(a.Version, b.Version) }), nil
+	if kernels := FindKernels(); len(kernels) > 0 {
+		return kernels[0], nil
 	}
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		v := strings.TrimSpace(string(release))
@@ -197,6 +190,24 @@ func FindKernel(image, modules string) (Kernel, error) {
 		}
 	}
 	return Kernel{}, fmt.Errorf("no guest kernel in %s: run make setup, or scripts/fetch-guest-kernel", dir)
+}
+
+// FindKernels returns the kernels of the cache, newest first.
+func FindKernels() (kernels []Kernel) {
+	cache, err := CacheDir()
+	if err != nil {
+		return nil
+	}
+	dir := filepath.Join(cache, "kernels")
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		// The link to the default one is another name of it.
+		if k := cachedKernel(dir, e.Name()); e.IsDir() && k.exists() {
+			kernels = append(kernels, k)
+		}
+	}
+	slices.SortFunc(kernels, func(a, b Kernel) int { return compareNumbers(b.Version, a.Version) })
+	return kernels
 }
 
 func cachedKernel(dir, version string) Kernel {

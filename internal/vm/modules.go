@@ -212,8 +212,8 @@ func vermagic(info map[string][]string) string {
 	return ""
 }
 
-// builtFor returns the version of the kernel that the module in a file was built for.
-func builtFor(path string) (string, error) {
+// BuiltFor returns the version of the kernel that the module in a file was built for.
+func BuiltFor(path string) (string, error) {
 	data, err := readModule(path)
 	if err != nil {
 		return "", fmt.Errorf("kernel module %s: %w", path, err)

@@ -44,14 +44,21 @@ func TestMain(m *testing.M) {
 }
 
 // bootTimeout is generous: it only has to end a test that hangs.
-const bootTimeout = 3 * time.Minute
+const bootTimeout = 4 * time.Minute
+
+// bounded returns a context for one call, or for a few: nothing here may wait
+// for a guest without end.
+func bounded(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bootTimeout)
+	t.Cleanup(cancel)
+	return ctx
+}
 
 // boot starts a guest that is closed at the end of the test.
 func boot(t *testing.T, c Config) *VM {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), bootTimeout)
-	defer cancel()
-	v, err := Start(ctx, c)
+	v, err := Start(bounded(t), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +116,7 @@ func TestModulesSharesAndNetwork(t *testing.T) {
 		{fmt.Sprintf("nc 10.0.2.2 %d </dev/null", listener.Addr().(*net.TCPAddr).Port), "the host speaks"},
 		{"ls /dev/pts/ptmx /dev/null /dev/shm -d | wc -l", "3"},
 	} {
-		out, err := v.Command(t.Context(), "sh", "-c", test.command).CombinedOutput()
+		out, err := v.Command(bounded(t), "sh", "-c", test.command).CombinedOutput()
 		if got := strings.TrimSpace(string(out)); err != nil || got != test.want {
 			t.Errorf("%s: %q, %v; want %q", test.command, got, err, test.want)
 		}
@@ -120,7 +127,7 @@ func TestModulesSharesAndNetwork(t *testing.T) {
 	if wire, err := os.ReadFile(pcap); err != nil || !bytes.Contains(wire, []byte("the host speaks")) {
 		t.Errorf("the captured packets (%d bytes, %v) lack what was sent", len(wire), err)
 	}
-	if _, err := v.WaitLog(t.Context(), regexp.MustCompile(`Linux version \d`)); err != nil {
+	if _, err := v.WaitLog(bounded(t), regexp.MustCompile(`Linux version \d`)); err != nil {
 		t.Error(err)
 	}
 }
@@ -132,12 +139,12 @@ func TestLink(t *testing.T) {
 	}
 	alice := boot(t, Config{Hostname: "alice", NICs: []NIC{{Link: a, Prefix: "192.168.7.1/24"}}})
 	bob := boot(t, Config{Hostname: "bob", NICs: []NIC{{Link: b, Prefix: "192.168.7.2/24"}}})
-	server := alice.Command(t.Context(), "sh", "-c", "echo from alice | nc -l -p 4000")
+	server := alice.Command(bounded(t), "sh", "-c", "echo from alice | nc -l -p 4000")
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	// The server may need a moment until it listens.
-	out, err := bob.Command(t.Context(), "sh", "-c",
+	out, err := bob.Command(bounded(t), "sh", "-c",
 		"for i in $(seq 100); do nc 192.168.7.1 4000 </dev/null && exit; sleep 0.1; done; exit 1").Output()
 	if err != nil || string(out) != "from alice\n" {
 		t.Errorf("bob read %q, %v", out, err)
@@ -149,7 +156,7 @@ func TestLink(t *testing.T) {
 
 func TestMonitorAndReset(t *testing.T) {
 	v := boot(t, Config{Modules: []string{"virtio_rng"}})
-	ctx := t.Context()
+	ctx := bounded(t)
 	if out, err := v.Monitor(ctx, "info status"); err != nil || !strings.Contains(out, "running") {
 		t.Errorf("info status: %q, %v", out, err)
 	}
@@ -188,6 +195,23 @@ func TestMonitorAndReset(t *testing.T) {
 		t.Errorf("a command ran in a stopped guest: %v", err)
 	case <-time.After(300 * time.Millisecond):
 	}
+	// Calls that have a deadline end with it, and say where the guest was.
+	late := func(what string, call func(context.Context) error) {
+		t.Helper()
+		soon, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		err := call(soon)
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "last lines of the guest's log:\n[") {
+			t.Errorf("%s in a stopped guest: %v", what, err)
+		}
+	}
+	late("a command", func(ctx context.Context) error { return v.Command(ctx, "true").Run() })
+	late("unplugging", func(ctx context.Context) error {
+		if _, err := v.QMP(ctx, "device_add", map[string]string{"driver": "virtio-rng-pci", "id": "stays"}); err != nil {
+			return err
+		}
+		return v.Unplug(ctx, "stays")
+	})
 	if _, err := v.Monitor(ctx, "cont"); err != nil {
 		t.Fatal(err)
 	}
@@ -203,16 +227,18 @@ func TestMonitorAndReset(t *testing.T) {
 		if err := pending.Start(); err != nil {
 			t.Fatal(err)
 		}
+		ctx := bounded(t)
 		if err := v.Reset(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if err := pending.Wait(); err == nil {
-			t.Error("a command outlived a reset")
+		if err := pending.Wait(); err == nil || !strings.Contains(err.Error(), "the guest was reset") {
+			t.Errorf("a command outlived a reset: %v", err)
 		}
 		if _, err := v.ReadFile(ctx, "/tmp/mark"); err == nil {
 			t.Error("a file in memory outlived a reset")
 		}
 	}
+	ctx = bounded(t)
 	if err := v.Poweroff(ctx); err != nil {
 		t.Error(err)
 	}
@@ -223,16 +249,16 @@ func TestMonitorAndReset(t *testing.T) {
 
 func TestPanicIsReported(t *testing.T) {
 	v := boot(t, Config{})
-	pending := v.Command(t.Context(), "sleep", "1000")
+	pending := v.Command(bounded(t), "sleep", "1000")
 	if err := pending.Start(); err != nil {
 		t.Fatal(err)
 	}
-	v.Command(t.Context(), "sh", "-c", "echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger").Run()
+	v.Command(bounded(t), "sh", "-c", "echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger").Run()
 	err := pending.Wait()
 	if err == nil || !strings.Contains(err.Error(), "sysrq triggered crash") || !strings.Contains(err.Error(), "panicked") {
 		t.Errorf("the error of a call that waited when the kernel panicked: %v", err)
 	}
-	if _, err := v.QMP(t.Context(), "query-status", nil); err == nil || !strings.Contains(err.Error(), "panicked") {
+	if _, err := v.QMP(bounded(t), "query-status", nil); err == nil || !strings.Contains(err.Error(), "panicked") {
 		t.Errorf("a monitor command after a panic: %v", err)
 	}
 	if !strings.Contains(v.Log(), "Kernel panic - not syncing") {
@@ -242,7 +268,7 @@ func TestPanicIsReported(t *testing.T) {
 
 func TestKilledQEMUIsReported(t *testing.T) {
 	v := boot(t, Config{})
-	pending := v.Command(t.Context(), "sleep", "1000")
+	pending := v.Command(bounded(t), "sleep", "1000")
 	if err := pending.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -290,9 +316,7 @@ func TestStartErrors(t *testing.T) {
 			for k, v := range test.env {
 				t.Setenv(k, v)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), bootTimeout)
-			defer cancel()
-			v, err := Start(ctx, test.c)
+			v, err := Start(bounded(t), test.c)
 			if err == nil {
 				v.Close()
 				t.Fatal("it started")
@@ -307,7 +331,7 @@ func TestStartErrors(t *testing.T) {
 }
 
 func TestBootIsCancelled(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(bounded(t), 100*time.Millisecond)
 	defer cancel()
 	if v, err := Start(ctx, Config{}); err == nil {
 		v.Close()
@@ -340,7 +364,7 @@ func TestModuleThatFailsToLoad(t *testing.T) {
 	if err := os.WriteFile(broken, bytes.ReplaceAll(data, []byte("hwrng_register"), []byte("hwrng_reg1ster")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	v, err := Start(t.Context(), Config{Insmod: []Insmod{{Path: broken}}})
+	v, err := Start(bounded(t), Config{Insmod: []Insmod{{Path: broken}}})
 	if err == nil {
 		v.Close()
 		t.Fatal("a broken module was loaded")
@@ -359,7 +383,7 @@ func TestNothingIsLeft(t *testing.T) {
 	t.Setenv("TMPDIR", tmp)
 	use := func() {
 		v := boot(t, Config{NICs: []NIC{{}}})
-		c := v.Command(t.Context(), "cat")
+		c := v.Command(bounded(t), "cat")
 		in, err := c.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -368,7 +392,7 @@ func TestNothingIsLeft(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		if out, err := v.Command(t.Context(), "echo", "hi").Output(); err != nil || string(out) != "hi\n" {
+		if out, err := v.Command(bounded(t), "echo", "hi").Output(); err != nil || string(out) != "hi\n" {
 			t.Fatalf("%q, %v", out, err)
 		}
 		pid := v.Pid()

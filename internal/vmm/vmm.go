@@ -29,6 +29,8 @@ type Route struct {
 	// needs is the QEMU device the route stands on.
 	needs string
 	args  func(c Config, v vm.Version) []string
+	// memory are the arguments for shared memory; nil: QEMU's.
+	memory func(c Config) []string
 }
 
 // Config is what arguments are made for.
@@ -178,7 +180,7 @@ func names(routes []Route) string {
 	return strings.Join(s, ", ")
 }
 
-// Args returns QEMU's arguments for the route.
+// Args returns the arguments of a VMM of this version for the route.
 func (r Route) Args(c Config, v vm.Version) []string {
 	if c.ID == "" {
 		c.ID = "vcrypto0"
@@ -186,13 +188,21 @@ func (r Route) Args(c Config, v vm.Version) []string {
 	c.Queues = max(c.Queues, 1)
 	var args []string
 	if c.MemoryMB > 0 {
-		args = append(args, SharedMemoryArgs(c.MemoryMB, c.Machine)...)
+		args = append(args, r.MemoryArgs(c)...)
 	}
 	return append(args, r.args(c, v)...)
 }
 
-// SharedMemoryArgs returns the arguments that give a guest memory which a
-// vcrypto process can map: without them no device works.
+// MemoryArgs returns the arguments that give a guest memory which a vcrypto
+// process can map: without them no device works.
+func (r Route) MemoryArgs(c Config) []string {
+	if r.memory != nil {
+		return r.memory(c)
+	}
+	return SharedMemoryArgs(c.MemoryMB, c.Machine)
+}
+
+// SharedMemoryArgs are QEMU's arguments for shared memory.
 func SharedMemoryArgs(mb int, machine string) []string {
 	if machine == "" {
 		machine = "pc"

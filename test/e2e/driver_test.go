@@ -103,7 +103,7 @@ func TestStopAndReset(t *testing.T) {
 		c.QEMU = w.qemu.Path
 		c.Devices = attach(t, w, d.socket)
 		v := boot(t, c)
-		ctx := t.Context()
+		ctx := bounded(t)
 
 		// A program that works on one session the whole time.
 		cmd := v.Command(ctx, "vcrypto", "test", "--size", "67108864")

@@ -213,12 +213,19 @@ func attach(t *testing.T, w way, socket string, args ...string) []string {
 	return report.Args
 }
 
+// bounded returns a context for one call, or for a few: nothing waits for a guest
+// without end.
+func bounded(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // boot starts a guest, which the test's end stops.
 func boot(t *testing.T, c vm.Config) *vm.VM {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	v, err := vm.Start(ctx, c)
+	v, err := vm.Start(bounded(t), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,9 +265,7 @@ func run(t *testing.T, v *vm.VM, name string, args ...string) string {
 // try runs a command in a guest.
 func try(t *testing.T, v *vm.VM, name string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	out, err := v.Command(ctx, name, args...).CombinedOutput()
+	out, err := v.Command(bounded(t), name, args...).CombinedOutput()
 	return string(out), err
 }
 

@@ -71,7 +71,7 @@ func TestInTreeSelfTestRuns(t *testing.T) {
 			Modules: []string{"virtio_crypto"},
 			Devices: attach(t, w, socket),
 		})
-		ctx := t.Context()
+		ctx := bounded(t)
 		if _, err := v.WaitLog(ctx, regexp.MustCompile(`alg: skcipher: `+inTreeCBC+` .*(failed|wrong)`)); err != nil {
 			t.Errorf("a wrong engine passed the kernel's self-test: %v", err)
 		}

@@ -87,7 +87,7 @@ func TestVFIOUserQueues(t *testing.T) {
 					t.Errorf("round %d: no interrupt of %d vectors", round, len(after))
 				}
 				if round == 0 {
-					if err := v.Reset(t.Context()); err != nil {
+					if err := v.Reset(bounded(t)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -170,7 +170,7 @@ func TestVFIOUserPrivateMemory(t *testing.T) {
 			"-object", "memory-backend-memfd,id=private,size=512M,share=off", "-machine", "memory-backend=private"),
 	})
 	d.log.waitFor(t, `guest memory is not shared.*share=on`)
-	if _, err := v.WaitLog(t.Context(), regexp.MustCompile(`virtio.*(device refuses features|probe.*failed)`)); err != nil {
+	if _, err := v.WaitLog(bounded(t), regexp.MustCompile(`virtio.*(device refuses features|probe.*failed)`)); err != nil {
 		t.Error(err)
 	}
 }
@@ -202,7 +202,7 @@ func TestPackedRings(t *testing.T) {
 			c.QEMU = w.qemu.Path
 			c.Devices = attach(t, w, d.socket)
 			v := boot(t, c)
-			ctx := t.Context()
+			ctx := bounded(t)
 			// Bit 34, in the string of features, which begins with bit 0.
 			features := strings.TrimSpace(run(t, v, "sh", "-c", "cat $(dirname $(grep -l 0x0014 /sys/bus/virtio/devices/*/device))/features"))
 			if len(features) < 35 || features[34] != '1' {

@@ -27,13 +27,6 @@ const (
 	commonSize          = 0x40
 )
 
-// Device status, section 2.1.
-const (
-	statusDriverOK   = 4
-	statusFeaturesOK = 8
-	statusNeedsReset = 64
-)
-
 // noVector is VIRTIO_MSI_NO_VECTOR.
 const noVector = 0xffff
 
@@ -58,7 +51,7 @@ func (f *Function) statusNow() byte {
 	f.settled(0)
 	s := byte(f.status.Load())
 	if f.needsReset.Load() {
-		s |= statusNeedsReset
+		s |= virtio.StatusNeedsReset
 	}
 	return s
 }
@@ -138,7 +131,7 @@ func (f *Function) vector(v uint16) uint32 {
 }
 
 func (f *Function) writeFeature(v uint32) {
-	if f.status.Load()&statusFeaturesOK != 0 || f.driverSelect > 1 {
+	if f.status.Load()&virtio.StatusFeaturesOK != 0 || f.driverSelect > 1 {
 		return
 	}
 	shift := 32 * f.driverSelect
@@ -185,15 +178,15 @@ func (f *Function) writeStatus(v byte) {
 		return
 	}
 	old := byte(f.status.Load())
-	now := old | v&^statusNeedsReset // no step is taken back but by a reset
-	if now&^old&statusFeaturesOK != 0 && !f.acceptFeatures() {
-		now &^= statusFeaturesOK
+	now := old | v&^virtio.StatusNeedsReset // no step is taken back but by a reset
+	if now&^old&virtio.StatusFeaturesOK != 0 && !f.acceptFeatures() {
+		now &^= virtio.StatusFeaturesOK
 	}
-	if now&statusFeaturesOK == 0 {
-		now &^= statusDriverOK
+	if now&virtio.StatusFeaturesOK == 0 {
+		now &^= virtio.StatusDriverOK
 	}
 	f.status.Store(uint32(now))
-	if now&^old&statusDriverOK != 0 {
+	if now&^old&virtio.StatusDriverOK != 0 {
 		f.log.Info("driver ready", "features", f.features)
 		f.startQueues()
 	}

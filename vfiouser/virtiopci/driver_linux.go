@@ -130,7 +130,7 @@ func (d *Driver) Offered() (features uint64, err error) {
 // Negotiate resets the device and agrees on features, of which VERSION_1 is
 // always one.
 func (d *Driver) Negotiate(features uint64) error {
-	const acknowledge, driver = 1, 2
+	const acknowledge, driver = virtio.StatusAcknowledge, virtio.StatusDriver
 	if err := d.Reset(time.Now().Add(time.Minute)); err != nil {
 		return err
 	}
@@ -139,11 +139,11 @@ func (d *Driver) Negotiate(features uint64) error {
 	for i := range uint64(2) {
 		err = errors.Join(err, d.write(commonDriverSelect, 4, i), d.write(commonDriverFeature, 4, features>>(32*i)&0xffff_ffff))
 	}
-	if err = errors.Join(err, d.SetStatus(acknowledge|driver|statusFeaturesOK)); err != nil {
+	if err = errors.Join(err, d.SetStatus(acknowledge|driver|virtio.StatusFeaturesOK)); err != nil {
 		return err
 	}
 	s, err := d.Status()
-	if err == nil && s&statusFeaturesOK == 0 {
+	if err == nil && s&virtio.StatusFeaturesOK == 0 {
 		err = ErrRefused
 	}
 	return err
@@ -155,7 +155,7 @@ func (d *Driver) Ready() error {
 	if err != nil {
 		return err
 	}
-	return d.SetStatus(s | statusDriverOK)
+	return d.SetStatus(s | virtio.StatusDriverOK)
 }
 
 // NoVector is the vector of no interrupt, or of the interrupt line.

@@ -288,6 +288,24 @@ func TestNoMemoryYet(t *testing.T) {
 	r.start(0, 1)[0].exchange(1)
 }
 
+// TestIOMMU: a guest that turns its virtual IOMMU on has the client take all
+// memory away and give it anew without descriptors, as QEMU does. Its driver is
+// refused, and the log says why; without the IOMMU it works.
+func TestIOMMU(t *testing.T) {
+	r := newRig(t, new(echo))
+	r.must(r.c.Unmap(vfiouser.DMAUnmap{Address: guestAddr, Size: guestSize}))
+	r.must(r.c.Map(vfiouser.DMAMap{Flags: rw, Address: 0xffff_8000, Size: 0x1000}, -1))
+	if err := r.Negotiate(0); !errors.Is(err, virtiopci.ErrRefused) {
+		t.Errorf("a driver behind an IOMMU: %v", err)
+	}
+	if !r.log.contains("virtual IOMMU") {
+		t.Error("the log does not say why")
+	}
+	r.must(r.c.Unmap(vfiouser.DMAUnmap{Address: 0xffff_8000, Size: 0x1000}))
+	r.must(r.c.Map(r.wholeMemory(), int(r.file.Fd())))
+	r.start(0, 1)[0].exchange(1)
+}
+
 // TestPrivateMemory: memory whose file has none of what the guest wrote is
 // refused when a driver starts, and the log says why.
 func TestPrivateMemory(t *testing.T) {

@@ -21,7 +21,7 @@ const (
 
 // startQueues starts the queues that the driver enabled, once it is ready.
 func (f *Function) startQueues() {
-	if f.status.Load()&statusDriverOK == 0 {
+	if f.status.Load()&virtio.StatusDriverOK == 0 {
 		return
 	}
 	for i := range f.queues {
@@ -105,7 +105,7 @@ func (f *Function) ConfigChanged() error {
 // configInterrupt sends a configuration change notification, section
 // 4.1.5.3, to a driver that is ready for it.
 func (f *Function) configInterrupt() {
-	if f.status.Load()&statusDriverOK != 0 {
+	if f.status.Load()&virtio.StatusDriverOK != 0 {
 		f.interrupt(f.configVector.Load(), isrConfig)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"vcrypto/vfiouser"
 	"vcrypto/vfiouser/virtiopci"
 	"vcrypto/virtio"
+	"vcrypto/virtio/sock"
 	"vcrypto/virtio/virtq"
 	"vcrypto/virtio/virtqdrv"
 )
@@ -137,6 +138,7 @@ type rig struct {
 	log    *logged
 	served chan error
 	packed bool // was negotiated
+	path   string
 }
 
 // eventually waits until a condition holds.
@@ -166,13 +168,27 @@ func newRig(t testing.TB, dev *echo) *rig {
 // newBareRig is a rig whose client has said no more than VERSION.
 func newBareRig(t testing.TB, dev *echo) *rig {
 	t.Helper()
+	r := newServedRig(t, dev)
+	var err error
+	if r.c, err = vfiouser.Dial(r.path); err != nil {
+		t.Fatal(err)
+	}
+	r.c.SetDeadline(time.Now().Add(5 * patience))
+	t.Cleanup(func() { r.c.Close() })
+	return r
+}
+
+// newServedRig is a rig without a client; one may connect to path.
+func newServedRig(t testing.TB, dev *echo) *rig {
+	t.Helper()
 	if dev.queues == 0 {
 		dev.queues = 3
 	}
 	r := &rig{t: t, dev: dev, log: new(logged), served: make(chan error, 1)}
 	r.file, r.mem = newMemory(t)
 	path := filepath.Join(t.TempDir(), "s")
-	l, err := vfiouser.Listen(path)
+	r.path = path
+	l, err := sock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +202,7 @@ func newBareRig(t testing.TB, dev *echo) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	made := false
 	go func() {
-		r.served <- l.Serve(ctx, func() (vfiouser.Device, error) {
+		r.served <- vfiouser.ServeListener(ctx, l, func() (vfiouser.Device, error) {
 			if made {
 				return nil, net.ErrClosed
 			}
@@ -203,11 +219,6 @@ func newBareRig(t testing.TB, dev *echo) *rig {
 			r.log.mu.Unlock()
 		}
 	})
-	if r.c, err = vfiouser.Dial(path); err != nil {
-		t.Fatal(err)
-	}
-	r.c.SetDeadline(time.Now().Add(5 * patience))
-	t.Cleanup(func() { r.c.Close() })
 	return r
 }
 
@@ -387,8 +398,7 @@ func (l *lane) exchange(n int) {
 // needsReset reports whether the device says so.
 func (r *rig) needsReset() bool {
 	r.t.Helper()
-	const bit = 64
 	s, err := r.Status()
 	r.must(err)
-	return s&bit != 0
+	return s&virtio.StatusNeedsReset != 0
 }

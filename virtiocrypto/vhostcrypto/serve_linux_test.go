@@ -18,6 +18,7 @@ import (
 	"vcrypto/engine/gocrypto"
 	"vcrypto/vhostuser"
 	"vcrypto/virtio"
+	"vcrypto/virtio/sock"
 	"vcrypto/virtio/virtqdrv"
 	"vcrypto/virtiocrypto"
 	"vcrypto/virtiocrypto/cryptodrv"
@@ -36,7 +37,7 @@ func backEnd(t *testing.T, sessions int) (path string, log *lockedBuffer) {
 func backEndWith(t *testing.T, o virtiocrypto.Options) (path string, log *lockedBuffer) {
 	t.Helper()
 	path, log = filepath.Join(t.TempDir(), "device"), new(lockedBuffer)
-	l, err := vhostuser.Listen(path)
+	l, err := sock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func backEndWith(t *testing.T, o virtiocrypto.Options) (path string, log *locked
 	ctx, stop := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := l.Serve(ctx, factory, vhostuser.Options{Log: logger}); err != nil {
+		if err := vhostuser.ServeListener(ctx, l, factory, vhostuser.Options{Log: logger}); err != nil {
 			t.Error(err)
 		}
 	})
