@@ -409,7 +409,7 @@ __poll_t vcd_poll(struct file *filp, poll_table *wait)
 	struct vcd_file *f = filp->private_data;
 	__poll_t wanted = poll_requested_events(wait) | EPOLLERR | EPOLLHUP;
 	__poll_t events;
-	u64 budget, end;
+	u64 budget, start, took;
 
 	poll_wait(filp, &f->wait, wait);
 	poll_wait(filp, &f->dev->gone_wait, wait);
@@ -421,14 +421,15 @@ __poll_t vcd_poll(struct file *filp, poll_table *wait)
 
 	budget = vcd_spin_budget(f->dev, 0);
 	if (budget) {
-		end = local_clock() + budget;
+		start = local_clock();
 		do {
 			cpu_relax();
 			vcd_file_drain(f);
 			events = vcd_ready(f);
-		} while (!(events & wanted) && local_clock() < end &&
+			took = local_clock() - start;
+		} while (!(events & wanted) && took < budget &&
 			 !need_resched() && !signal_pending(current));
-		vcd_spin_done(f->dev, events & wanted);
+		vcd_spin_done(f->dev, events & wanted ? took : budget, budget);
 	}
 	if (!(events & wanted)) {
 		vcd_file_waiting(f, true);
