@@ -334,7 +334,8 @@ static struct vcd_data *vcd_async_first(struct vcd_file *f)
  * @f: the file
  * @cop: out: the operation that was done first of those not fetched yet
  *
- * Return: -EBUSY if there is none, else what became of it.
+ * Return: -EBUSY if there is none, else what became of it: that itself may not
+ * be -EBUSY.
  */
 int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop)
 {
@@ -369,7 +370,7 @@ int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop)
 	if (full && waitqueue_active(&f->wait))
 		wake_up_poll(&f->wait, EPOLLOUT | EPOLLWRNORM);
 	vcd_file_update(f);
-	return err;
+	return err == -EBUSY ? -EIO : err;
 }
 
 /* Nobody fetches any more: what is done is freed, what flies when it lands. */
