@@ -2,7 +2,11 @@
 
 package engine
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Algorithm names an algorithm and its mode, without the key's length.
 type Algorithm uint16
@@ -65,6 +69,27 @@ const (
 	AEAD
 	PublicKey
 )
+
+var kindNames = [...]string{
+	Cipher: "cipher", Hash: "hash", MAC: "mac", AEAD: "aead", PublicKey: "akcipher",
+}
+
+// String returns the name used on the command line and in configuration: that
+// of the virtio-crypto service.
+func (k Kind) String() string {
+	if k == 0 || int(k) >= len(kindNames) {
+		return fmt.Sprintf("kind(%d)", uint8(k))
+	}
+	return kindNames[k]
+}
+
+// ParseKind finds a kind by its name.
+func ParseKind(name string) (Kind, error) {
+	if i := slices.Index(kindNames[1:], name); i >= 0 {
+		return Kind(i + 1), nil
+	}
+	return 0, fmt.Errorf("unknown service %q: there are %s", name, strings.Join(kindNames[1:], ", "))
+}
 
 // algorithmInfo is what the rest of the program must know of an algorithm.
 type algorithmInfo struct {
@@ -194,6 +219,9 @@ func (a Algorithm) BlockSize() int {
 	}
 	return algorithms[a].block
 }
+
+// MarshalText returns the algorithm's name.
+func (a Algorithm) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // ParseAlgorithm finds an algorithm by its name.
 func ParseAlgorithm(name string) (Algorithm, error) {

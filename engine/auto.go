@@ -10,7 +10,7 @@ import (
 // openAuto opens all engines that have a use here, best first.
 func openAuto(o Options) (Engine, error) {
 	engines, why := openRanked(o, "")
-	switch engines = useful(engines); len(engines) {
+	switch engines = useful(engines, nil); len(engines) {
 	case 0:
 		return nil, &Error{Auto, "open", errors.Join(append(why, ErrUnavailable)...)}
 	case 1:
@@ -31,7 +31,7 @@ func openNamed(d Driver, o Options) (Engine, error) {
 		return e, nil
 	}
 	others, _ := openRanked(o, d.Name)
-	engines := useful(append([]Engine{e}, others...))
+	engines := useful(append([]Engine{e}, others...), nil)
 	if len(engines) == 1 {
 		return e, nil
 	}
@@ -60,12 +60,12 @@ func openRanked(o Options, but string) (engines []Engine, why []error) {
 }
 
 // useful closes and drops engines that have nothing that an earlier one does
-// not have, or has with limits. Errors of closing an unused engine are no
-// matter.
-func useful(engines []Engine) []Engine {
+// not have, or has with limits, but not those with a name to keep. Errors of
+// closing an unused engine are no matter.
+func useful(engines []Engine, keep []string) []Engine {
 	var kept []Engine
 	for _, e := range engines {
-		if slices.ContainsFunc(e.Algorithms(), func(s Support) bool { return adds(kept, s) }) {
+		if slices.Contains(keep, e.Name()) || slices.ContainsFunc(e.Algorithms(), func(s Support) bool { return adds(kept, s) }) {
 			kept = append(kept, e)
 		} else {
 			e.Close()

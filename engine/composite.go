@@ -22,6 +22,10 @@ type composite struct {
 	members []Engine
 	support []Support
 
+	// first are the members that an algorithm goes to before all others,
+	// where that is not for their order to say.
+	first map[Algorithm][]int
+
 	// others: a session was opened that is not the first member's. limited is
 	// how many sessions have a second. While these are false and 0, workers
 	// need not look at requests.
@@ -56,15 +60,20 @@ func (c *composite) Algorithms() []Support { return c.support }
 
 // NewSession opens a session of the first member that can.
 func (c *composite) NewSession(p Params) (Session, error) {
-	s, member, err := c.open(p, 0)
+	order := c.order(p.Algorithm)
+	s, at, err := c.open(p, order)
 	if err != nil {
 		return nil, &Error{c.name, "new session", err}
 	}
+	member := order[at]
 	var two second
 	limited, ok := s.(LimitedSession)
 	if have, _ := find(c.members[member].Algorithms(), p.Algorithm, len(p.Key)); ok && have.Limits {
 		// Without a second its requests end NotSupported, as they must.
-		two.session, two.member, _ = c.open(p, member+1)
+		var next int
+		if two.session, next, _ = c.open(p, order[at+1:]); two.session != nil {
+			two.member = order[at+1+next]
+		}
 	}
 
 	c.mu.Lock()
@@ -81,17 +90,29 @@ func (c *composite) NewSession(p Params) (Session, error) {
 	return s, nil
 }
 
-// open opens a session of the first member from the given one on that can.
-func (c *composite) open(p Params, from int) (Session, int, error) {
+// order lists the members that an algorithm is tried with, best first.
+func (c *composite) order(a Algorithm) []int {
+	order := append(make([]int, 0, len(c.members)), c.first[a]...)
+	for i := range c.members {
+		if !slices.Contains(order, i) {
+			order = append(order, i)
+		}
+	}
+	return order
+}
+
+// open opens a session of the first of the members that can, and says which
+// of them that was.
+func (c *composite) open(p Params, members []int) (Session, int, error) {
 	err := fmt.Errorf("%s: %w", p.Algorithm, ErrNotSupported)
 	if _, ok := find(c.support, p.Algorithm, -1); !ok {
 		return nil, 0, err
 	}
-	for i := from; i < len(c.members); i++ {
-		if _, ok := find(c.members[i].Algorithms(), p.Algorithm, -1); !ok {
+	for i, m := range members {
+		if _, ok := find(c.members[m].Algorithms(), p.Algorithm, -1); !ok {
 			continue
 		}
-		s, e := c.members[i].NewSession(p)
+		s, e := c.members[m].NewSession(p)
 		if e == nil {
 			return s, i, nil
 		}
@@ -176,6 +197,11 @@ type compositeWorker struct {
 	queues [][]*Request
 	moved  []moved
 
+	// at is the member that is being reaped; back says that a request was
+	// moved to one that had its turn already.
+	at   int
+	back bool
+
 	// What the last request's session was, and whose: most are alike.
 	lastType   reflect.Type
 	lastMember int
@@ -231,7 +257,7 @@ func (w *compositeWorker) push(m int) {
 }
 
 // Reap reaps the members' workers, best first, so that what one cannot take
-// goes to the next at once.
+// goes to the next at once. What goes to one before it has another round.
 func (w *compositeWorker) Reap(done []*Request, mode ReapMode) int {
 	each := mode
 	if mode == Wait {
@@ -239,7 +265,9 @@ func (w *compositeWorker) Reap(done []*Request, mode ReapMode) int {
 	}
 	for {
 		n := 0
+		w.back = false
 		for m, mw := range w.workers {
+			w.at = m
 			for len(w.queues[m]) > 0 || mw.Held() > 0 {
 				w.push(m)
 				k := mw.Reap(done[n:], each)
@@ -250,6 +278,9 @@ func (w *compositeWorker) Reap(done []*Request, mode ReapMode) int {
 					break
 				}
 			}
+		}
+		if w.back && n == 0 {
+			continue
 		}
 		if n > 0 || mode != Wait || w.Held() == 0 || len(done) == 0 {
 			return n
@@ -302,6 +333,7 @@ func (w *compositeWorker) move(r *Request) bool {
 		return false
 	}
 	w.moved = append(w.moved, moved{r, r.Session})
+	w.back = w.back || two.member < w.at
 	r.Session, r.Status = two.session, Pending
 	w.queues[two.member] = append(w.queues[two.member], r) // Reap comes to it
 	return true

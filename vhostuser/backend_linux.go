@@ -21,7 +21,7 @@ const (
 	// ownProtocolFeatures are the protocol features that this package
 	// provides for every device.
 	ownProtocolFeatures = ProtocolMQ | ProtocolReplyAck | ProtocolBackendReq |
-		ProtocolConfig | ProtocolResetDevice | ProtocolConfigureMemSlots
+		ProtocolConfig | ProtocolResetDevice | ProtocolConfigureMemSlots | ProtocolStatus
 
 	// maxErrors is how many failed requests a connection survives.
 	maxErrors = 64
@@ -49,6 +49,7 @@ type backend struct {
 	protocol     uint64 // acknowledged protocol features
 	features     uint64 // acknowledged features, with FeatureProtocolFeatures
 	haveFeatures bool   // SET_FEATURES came
+	status       uint8  // of the device, as SET_STATUS said
 	controlled   bool   // Extension.FrontEndControls
 	rings        []*vring
 	regions      []MemRegion // what Instance.Memory holds
@@ -56,8 +57,10 @@ type backend struct {
 	resetPending bool // a driver started anew: reset before the next ring starts
 	settling     bool // memory is being rearranged: no ring starts
 
-	errors  int
-	unknown map[Request]bool // logged already
+	errors int
+	// complained: requests of the extension of which a failure was logged.
+	// What fails there may be what a guest asked for, as often as it likes.
+	complained map[Request]bool
 
 	channel channel
 }
@@ -73,11 +76,11 @@ func Serve(ctx context.Context, conn *net.UnixConn, in *virtio.Instance, ext Ext
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	b := &backend{
-		conn:    NewConn(conn),
-		in:      in,
-		ext:     ext,
-		log:     o.Log,
-		unknown: make(map[Request]bool),
+		conn:       NewConn(conn),
+		in:         in,
+		ext:        ext,
+		log:        o.Log,
+		complained: make(map[Request]bool),
 	}
 	// SET_VRING_KICK and its like name a ring in one byte.
 	for i := range min(in.Device().Queues(), vringFDIndex+1) {
@@ -192,13 +195,16 @@ func (b *backend) foreign(m *Message, ack bool) error {
 	case b.ext != nil:
 		reply, err = b.ext.Handle(ExtensionRequest{m.Request, m.Payload, b.protocol})
 	}
-	if errors.Is(err, ErrUnknownRequest) {
-		if !b.unknown[m.Request] && len(b.unknown) < maxErrors {
-			b.unknown[m.Request] = true
-			b.log.Warn("unknown vhost-user request ignored", "request", m.Request, "size", m.Size, "fds", m.FDs())
-		}
-	} else if err != nil {
-		b.log.Warn("vhost-user request failed", "request", m.Request, "err", err)
+	switch {
+	case err == nil:
+	case b.complained[m.Request] || len(b.complained) >= maxErrors:
+		b.log.Debug("vhost-user request failed again", "request", m.Request, "err", err)
+	case errors.Is(err, ErrUnknownRequest):
+		b.complained[m.Request] = true
+		b.log.Warn("unknown vhost-user request ignored", "request", m.Request, "size", m.Size, "fds", m.FDs())
+	default:
+		b.complained[m.Request] = true
+		b.log.Warn("vhost-user request failed; more such are told at level debug", "request", m.Request, "err", err)
 	}
 	switch {
 	case reply != nil:

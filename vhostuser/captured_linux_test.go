@@ -98,7 +98,7 @@ func TestCapturedCryptodevVhostUser(t *testing.T) {
 
 	offered := r.dev.Features() | virtio.RingFeatures | FeatureProtocolFeatures
 	r.ask(ReqGetFeatures, offered)
-	r.ask(ReqGetProtocolFeatures, testProtocol|protocolSession)
+	r.ask(ReqGetProtocolFeatures, testProtocol|ProtocolStatus|protocolSession)
 	r.send(ReqSetProtocolFeatures, capturedQuiet, AppendU64(nil, 0x89))
 	r.ask(ReqGetQueueNum, 1) // the other queues are the front-end's own
 	r.send(ReqSetOwner, capturedQuiet, nil)
@@ -179,7 +179,7 @@ func TestCapturedGenericVhostUser(t *testing.T) {
 	offered := r.dev.Features() | virtio.RingFeatures | FeatureProtocolFeatures
 
 	r.ask(ReqGetFeatures, offered)
-	r.ask(ReqGetProtocolFeatures, testProtocol)
+	r.ask(ReqGetProtocolFeatures, testProtocol|ProtocolStatus)
 	r.send(ReqSetProtocolFeatures, capturedQuiet, AppendU64(nil, 0x209))
 	r.fe.protocol = 0x209
 	r.ask(ReqGetQueueNum, 3)

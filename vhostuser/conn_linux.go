@@ -5,12 +5,11 @@ package vhostuser
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"vcrypto/virtio/sock"
 )
 
 // Message is a message that was received. It owns the descriptors that came
@@ -42,11 +41,7 @@ func (m *Message) Close() {
 	clear(m.Payload)
 }
 
-func closeFDs(fds []int) {
-	for _, fd := range fds {
-		unix.Close(fd)
-	}
-}
+func closeFDs(fds []int) { sock.CloseFDs(fds) }
 
 // Conn carries messages over a Unix stream socket. One goroutine may receive
 // while another sends.
@@ -54,12 +49,12 @@ type Conn struct {
 	uc      *net.UnixConn
 	header  [HeaderSize]byte
 	payload [MaxPayload]byte
-	oob     []byte
+	in      *sock.Reader
 }
 
 // NewConn returns a Conn that owns uc.
 func NewConn(uc *net.UnixConn) *Conn {
-	return &Conn{uc: uc, oob: make([]byte, unix.CmsgSpace(MaxFDs*4))}
+	return &Conn{uc: uc, in: sock.NewReader(uc, MaxFDs)}
 }
 
 // Close closes the socket.
@@ -72,9 +67,10 @@ func (c *Conn) SetDeadline(t time.Time) error { return c.uc.SetDeadline(t) }
 // stream, between two messages, the error is io.EOF. After any error the
 // connection is of no more use.
 func (c *Conn) Receive() (*Message, error) {
-	// Descriptors come with the first byte of a message. Reading exactly a
-	// header never takes those of the next one.
-	fds, err := c.receiveHeader()
+	fds, err := c.in.ReadHeader(c.header[:])
+	if errors.Is(err, sock.ErrTooManyFDs) {
+		err = violation("%v", err)
+	}
 	if err != nil {
 		closeFDs(fds)
 		return nil, err
@@ -85,61 +81,11 @@ func (c *Conn) Receive() (*Message, error) {
 		return nil, err
 	}
 	m.Payload = c.payload[:m.Size]
-	if _, err := io.ReadFull(c.uc, m.Payload); err != nil {
+	if err := c.in.ReadBody(m.Payload); err != nil {
 		m.Close()
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
 		return nil, fmt.Errorf("receive %d bytes of %v: %w", m.Size, m.Request, err)
 	}
 	return m, nil
-}
-
-// receiveHeader fills c.header. The descriptors are the caller's, also beside
-// an error.
-func (c *Conn) receiveHeader() (fds []int, err error) {
-	for have := 0; have < HeaderSize; {
-		// The net package asks for close-on-exec with MSG_CMSG_CLOEXEC.
-		n, oobn, flags, _, err := c.uc.ReadMsgUnix(c.header[have:], c.oob)
-		more, cmsgErr := rights(c.oob[:oobn])
-		fds = append(fds, more...)
-		switch {
-		case err != nil && !errors.Is(err, io.EOF):
-			return fds, fmt.Errorf("receive: %w", err)
-		case cmsgErr != nil:
-			return fds, cmsgErr
-		case flags&unix.MSG_CTRUNC != 0 || len(fds) > MaxFDs:
-			return fds, violation("more than %d descriptors in a message, or no room for them here", MaxFDs)
-		case n == 0 && have == 0:
-			return fds, io.EOF
-		case n == 0:
-			return fds, fmt.Errorf("receive a header: %w", io.ErrUnexpectedEOF)
-		}
-		have += n
-	}
-	return fds, nil
-}
-
-// rights returns the descriptors in control messages.
-func rights(oob []byte) (fds []int, err error) {
-	if len(oob) == 0 {
-		return nil, nil
-	}
-	msgs, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return nil, fmt.Errorf("control message: %w", err)
-	}
-	for i := range msgs {
-		if msgs[i].Header.Level != unix.SOL_SOCKET || msgs[i].Header.Type != unix.SCM_RIGHTS {
-			continue
-		}
-		more, err := unix.ParseUnixRights(&msgs[i])
-		if err != nil {
-			return fds, fmt.Errorf("control message: %w", err)
-		}
-		fds = append(fds, more...)
-	}
-	return fds, nil
 }
 
 // Send sends a message of this protocol version. The descriptors stay the
@@ -156,30 +102,11 @@ func (c *Conn) Send(r Request, flags uint32, payload []byte, fds ...int) error {
 
 // SendRaw sends bytes, with descriptors beside the first of them.
 func (c *Conn) SendRaw(b []byte, fds ...int) error {
-	var oob []byte
-	if len(fds) > 0 {
-		oob = unix.UnixRights(fds...)
-	}
-	n, _, err := c.uc.WriteMsgUnix(b, oob, nil)
-	if err == nil && n < len(b) {
-		_, err = c.uc.Write(b[n:])
-	}
-	return err
+	return sock.Write(c.uc, b, fds...)
 }
 
 // idle reports whether nothing comes for a while.
-func (c *Conn) idle(d time.Duration) bool {
-	raw, err := c.uc.SyscallConn()
-	if err != nil {
-		return true
-	}
-	n, end := 0, time.Now().Add(d)
-	_ = raw.Read(func(fd uintptr) bool {
-		n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(d.Milliseconds()))
-		return err != unix.EINTR || !time.Now().Before(end)
-	})
-	return n <= 0
-}
+func (c *Conn) idle(d time.Duration) bool { return sock.Idle(c.uc, d) }
 
 // file makes a received descriptor an *os.File.
 func file(fd int, name string) *os.File { return os.NewFile(uintptr(fd), name) }

@@ -28,8 +28,9 @@ type Extension interface {
 	// whether or not the front-end set FlagNeedReply; it may be r.Payload
 	// itself, changed. An error that comes with it is only logged. With
 	// neither reply nor error the request is acknowledged if that was asked
-	// for. An error alone is logged, and acknowledged as a failure if that
-	// was asked for; the connection goes on. For a request it does not know
+	// for. An error alone is logged (a request's first; guests may cause
+	// them without end), and acknowledged as a failure if that was asked
+	// for; the connection goes on. For a request it does not know
 	// Handle returns [ErrUnknownRequest].
 	Handle(r ExtensionRequest) (reply []byte, err error)
 }

@@ -231,6 +231,14 @@ func (fe *FrontEnd) SetConfig(offset uint32, data []byte) error {
 // be set up again.
 func (fe *FrontEnd) ResetDevice() error { return fe.Do(ReqResetDevice, nil) }
 
+// SetStatus sets the device status. ProtocolStatus must have been negotiated.
+func (fe *FrontEnd) SetStatus(s uint8) error {
+	return fe.Do(ReqSetStatus, AppendU64(nil, uint64(s)))
+}
+
+// Status reads the device status.
+func (fe *FrontEnd) Status() (uint64, error) { return fe.callU64(ReqGetStatus) }
+
 // Channel is where a back-end's own requests arrive.
 type Channel struct{ conn *Conn }
 

@@ -124,7 +124,7 @@ func TestSocketFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	st, err := os.Lstat(path)
-	if err != nil || st.Mode() != fs.ModeSocket|socketMode {
+	if err != nil || st.Mode() != fs.ModeSocket|0o600 {
 		t.Errorf("%v, %v", st.Mode(), err)
 	}
 	if err := l.Chmod(0o660); err != nil {

@@ -53,6 +53,7 @@ const (
 	ProtocolConfig            uint64 = 1 << 9  // VHOST_USER_PROTOCOL_F_CONFIG
 	ProtocolResetDevice       uint64 = 1 << 13 // VHOST_USER_PROTOCOL_F_RESET_DEVICE
 	ProtocolConfigureMemSlots uint64 = 1 << 15 // VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS
+	ProtocolStatus            uint64 = 1 << 16 // VHOST_USER_PROTOCOL_F_STATUS
 )
 
 // Request is the number of a request, vhost-user.rst "Front-end message
@@ -89,6 +90,8 @@ const (
 	ReqGetMaxMemSlots      Request = 36
 	ReqAddMemReg           Request = 37
 	ReqRemMemReg           Request = 38
+	ReqSetStatus           Request = 39
+	ReqGetStatus           Request = 40
 )
 
 // BackendConfigChange is VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, a request of
@@ -124,6 +127,8 @@ var requestNames = map[Request]string{
 	ReqGetMaxMemSlots:      "GET_MAX_MEM_SLOTS",
 	ReqAddMemReg:           "ADD_MEM_REG",
 	ReqRemMemReg:           "REM_MEM_REG",
+	ReqSetStatus:           "SET_STATUS",
+	ReqGetStatus:           "GET_STATUS",
 }
 
 func (r Request) String() string {

@@ -212,6 +212,25 @@ func TestUnknownRequests(t *testing.T) {
 	}
 }
 
+// TestFailuresOfTheExtensionDoNotFillTheLog: a guest causes them, by closing
+// sessions that are not there.
+func TestFailuresOfTheExtensionDoNotFillTheLog(t *testing.T) {
+	r := newRig(t, &sessions{queues: 1})
+	r.negotiate()
+	for range 1000 {
+		r.must(r.fe.Send(reqCloseSession, nil)) // of a wrong size
+	}
+	var nack *AckError
+	r.must(r.fe.SendFlags(reqCloseSession, FlagNeedReply, nil))
+	if err := r.fe.ReceiveAck(reqCloseSession); !errors.As(err, &nack) {
+		t.Errorf("acknowledged with %v", err)
+	}
+	r.goesOn()
+	if n := strings.Count(r.log.String(), "request failed"); n != 1 {
+		t.Errorf("%d log lines", n)
+	}
+}
+
 // TestReplyAckTakesEffectAfterwards: neither before it is negotiated nor for
 // the message that negotiates it is there an acknowledgement, and never beside
 // an answer.

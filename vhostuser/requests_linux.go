@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"vcrypto/virtio"
+	"vcrypto/virtio/sock"
 )
 
 // rule is what a request must look like, and who handles it.
@@ -45,6 +46,9 @@ func init() {
 		ReqGetConfig:       {size: -1, needs: ProtocolConfig, replies: true, handle: (*backend).getConfig},
 		ReqSetConfig:       {size: -1, needs: ProtocolConfig, harmless: true, handle: (*backend).setConfig},
 		ReqSetBackendReqFD: {minFDs: 1, maxFDs: 1, needs: ProtocolBackendReq, handle: (*backend).setChannel},
+
+		ReqSetStatus: {size: sizeU64, needs: ProtocolStatus, handle: (*backend).setStatus},
+		ReqGetStatus: {needs: ProtocolStatus, replies: true, handle: (*backend).getStatus},
 
 		ReqSetMemTable:    {size: -1, maxFDs: MaxFDs, handle: (*backend).setMemTable},
 		ReqGetMaxMemSlots: {needs: ProtocolConfigureMemSlots, replies: true, handle: (*backend).getMaxMemSlots},
@@ -164,6 +168,7 @@ func (b *backend) resetDevice(*Message) ([]byte, error) {
 		v.reset()
 	}
 	b.features, b.haveFeatures = 0, false
+	b.status = 0
 	b.resetPending = false
 	return nil, nil
 }
@@ -195,7 +200,7 @@ func (b *backend) setConfig(m *Message) ([]byte, error) {
 
 func (b *backend) setChannel(m *Message) ([]byte, error) {
 	fd := m.TakeFD()
-	if err := checkStream(fd); err != nil {
+	if err := sock.CheckStream(fd); err != nil {
 		closeFDs([]int{fd})
 		return nil, fmt.Errorf("channel: %w", err)
 	}

@@ -57,7 +57,7 @@ type vring struct {
 
 // ready reports whether a ring is to run.
 func (b *backend) ready(v *vring) bool {
-	if v.size == 0 || !v.placed || !v.kicked || v.failed || v.broken.Load() || v.index >= b.queues() {
+	if v.size == 0 || !v.placed || !v.kicked || v.failed || v.broken.Load() || v.index >= b.queues() || !b.driverOK() {
 		return false
 	}
 	if v.enable == unsaid {
@@ -140,6 +140,9 @@ func (b *backend) driverReset() error {
 	return b.startReady()
 }
 
+// packed reports whether rings are packed ones.
+func (b *backend) packed() bool { return b.features&virtio.FeatureRingPacked != 0 }
+
 // start starts a ring.
 func (b *backend) start(v *vring) error {
 	if !b.haveFeatures {
@@ -163,7 +166,7 @@ func (b *backend) start(v *vring) error {
 			return err
 		}
 	}
-	c := virtio.QueueConfig{Ring: ring, Kick: v.kick, Broken: v.breaks}
+	c := virtio.QueueConfig{Ring: ring, Packed: b.packed(), Kick: v.kick, Broken: v.breaks}
 	if v.call != nil {
 		c.Call = v.call
 	}

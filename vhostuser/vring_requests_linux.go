@@ -21,7 +21,7 @@ func (b *backend) setVringNum(m *Message) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if num == 0 || num > virtq.MaxSize || num&(num-1) != 0 {
+	if num == 0 || num > virtq.MaxSize || num&(num-1) != 0 && !b.packed() {
 		return nil, violation("ring %d of size %d: must be a power of two up to %d", v.index, num, virtq.MaxSize)
 	}
 	return nil, b.change(v, func() { v.size = num })
@@ -51,7 +51,7 @@ func (b *backend) setVringBase(m *Message) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if base > maxBase {
+	if base > maxBase && !b.packed() {
 		return nil, violation("ring %d begins at %d, more than %d", v.index, base, maxBase)
 	}
 	if v.returned.valid && v.returned.base != uint16(base) && !b.controlled {
@@ -72,7 +72,14 @@ func (b *backend) getVringBase(m *Message) ([]byte, error) {
 	}
 	b.stop(v)
 	v.returned.valid, v.returned.base = true, v.base
-	return VringState{uint32(v.index), uint32(v.base)}.Append(nil), nil
+	base := uint32(v.base)
+	if b.packed() {
+		// A packed ring's base is two places, each with its wrap counter: of
+		// the next available descriptor and of the next used one. A ring that
+		// has stopped has nothing in between.
+		base |= base << 16
+	}
+	return VringState{uint32(v.index), base}.Append(nil), nil
 }
 
 // setVringKick is the last that a ring needs. A kick that comes before the

@@ -64,6 +64,11 @@ func (e *Event) Drain() {
 	}
 }
 
+// Take takes the signal of an event that poll(2) found readable, and reports
+// whether the descriptor is an eventfd at all: others may be readable for
+// ever.
+func (e *Event) Take() bool { return pollRead(0, e.fd)[0] == readable && e.take() }
+
 // take takes a signal that poll has seen. It reports false if this cannot be
 // an eventfd: those have a count to read that is not 0, while /dev/null, a
 // file or a socket may be readable for ever and have none.
@@ -110,11 +115,12 @@ func pollRead(timeout time.Duration, fds ...int) (found [2]readiness) {
 	for i, fd := range fds {
 		set[i] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
 	}
-	ms := -1
+	var limit *unix.Timespec
 	if timeout >= 0 {
-		ms = int(timeout.Milliseconds())
+		ts := unix.NsecToTimespec(timeout.Nanoseconds())
+		limit = &ts
 	}
-	if n, err := unix.Poll(set[:], ms); err != nil || n == 0 {
+	if n, err := unix.Ppoll(set[:], limit, nil); err != nil || n == 0 {
 		return found
 	}
 	for i, p := range set {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"vcrypto/virtio/mem"
 )
@@ -23,6 +24,10 @@ type Options struct {
 	Log     *slog.Logger // nil for none
 	Polling Polling
 
+	// Packed: offer packed rings (VIRTIO_F_RING_PACKED) beside split ones. A
+	// driver that can takes them.
+	Packed bool
+
 	// CPUs, if there are any, are those that the queues' threads run on: queue
 	// i on CPUs[i modulo their number]. Otherwise the kernel decides.
 	CPUs []int
@@ -35,10 +40,12 @@ type Instance struct {
 	dev      Device
 	log      *slog.Logger
 	polling  Polling
+	packed   bool // rings are offered
 	cpus     []int
 	mem      mem.Memory
 	features uint64
 	queues   []*Queue // nil where not running
+	onHold   atomic.Bool
 	counters []Counters
 }
 
@@ -51,6 +58,7 @@ func NewInstance(dev Device, o Options) *Instance {
 		dev:      dev,
 		log:      o.Log,
 		polling:  o.Polling,
+		packed:   o.Packed,
 		cpus:     o.CPUs,
 		queues:   make([]*Queue, dev.Queues()),
 		counters: make([]Counters, dev.Queues()),
@@ -65,7 +73,13 @@ func (in *Instance) Device() Device { return in.dev }
 func (in *Instance) Memory() *mem.Memory { return &in.mem }
 
 // Offered are the features offered to the driver.
-func (in *Instance) Offered() uint64 { return RingFeatures | in.dev.Features() }
+func (in *Instance) Offered() uint64 {
+	f := RingFeatures | in.dev.Features()
+	if in.packed {
+		f |= FeatureRingPacked
+	}
+	return f
+}
 
 // Features are the features that were negotiated.
 func (in *Instance) Features() uint64 { return in.features }
@@ -118,6 +132,36 @@ func (in *Instance) Running(index int) bool {
 func (in *Instance) SetCall(index int, n Notifier) {
 	if in.Running(index) {
 		in.queues[index].setCall(n)
+	}
+}
+
+// Kick tells a running queue, started with [QueueConfig.Doorbell], that its
+// driver made chains available. It costs a system call only if the queue
+// sleeps.
+func (in *Instance) Kick(index int) {
+	if in.Running(index) {
+		in.counters[index].Kicks.Add(1)
+		in.queues[index].Wake()
+	}
+}
+
+// Hold makes queues finish the chains they have, let go of guest memory, and
+// wait for [Instance.GoOn]: nothing is looked up in a memory that is being
+// rearranged. It does not wait for them; a change to the memory does. A queue
+// that is on hold can be stopped.
+func (in *Instance) Hold() { in.setHold(true) }
+
+// GoOn ends a Hold.
+func (in *Instance) GoOn() { in.setHold(false) }
+
+func (in *Instance) setHold(on bool) {
+	if in.onHold.Swap(on) == on {
+		return
+	}
+	for _, q := range in.queues {
+		if q != nil {
+			q.wake.Notify()
+		}
 	}
 }
 

@@ -22,10 +22,17 @@ type Notifier interface{ Notify() }
 type QueueConfig struct {
 	Ring virtq.Config
 
+	// Packed: VIRTIO_F_RING_PACKED was negotiated.
+	Packed bool
+
 	// Kick is signalled when the driver made chains available. The queue
 	// reads it and the transport closes it after Stop. With nil the ring is
-	// polled.
+	// polled, unless Doorbell is set.
 	Kick *Event
+
+	// Doorbell: the transport is told of kicks itself and passes them on with
+	// [Instance.Kick].
+	Doorbell bool
 
 	// Call is notified when chains were used; nil for a driver that polls.
 	// [Instance.SetCall] replaces it.
@@ -51,17 +58,21 @@ type Queue struct {
 	// Index is the queue's number.
 	Index int
 
-	ring     *virtq.Split
+	ring     virtqueue
 	mem      *mem.Memory
 	kick     *Event
+	doorbell bool   // kicks come through wake
 	wake     *Event // ours: something else wants the thread
 	broken   func(error)
 	poll     Polling
-	cpu      int // the CPU of its thread, or -1
+	limiter  Limiter       // nil for none
+	pause    time.Duration // the limiter's: nothing is taken for so long
+	cpu      int           // the CPU of its thread, or -1
 	log      *slog.Logger
 	counters *Counters
 
 	stopping atomic.Bool
+	onHold   *atomic.Bool // of the instance
 	asleep   atomic.Bool
 	done     chan struct{} // closed when the thread has ended
 
@@ -99,6 +110,18 @@ func (q *Queue) Wake() {
 // call it, for a queue that is unlike the others.
 func (q *Queue) SetPolling(p Polling) { q.poll = p }
 
+// Limiter bounds what a queue takes. What it does not take waits in the
+// driver's ring, and in the end in the driver: nothing is refused.
+type Limiter interface {
+	// Allow returns how many chains may be taken now, at most max, which may
+	// be 0. If max is not and n is, wait is how long to take none; it is not
+	// 0 then. It is called from the queue's thread, often.
+	Allow(max int) (n int, wait time.Duration)
+}
+
+// SetLimiter bounds what the queue takes. Only [Device.NewWorker] may call it.
+func (q *Queue) SetLimiter(l Limiter) { q.limiter = l }
+
 // Log is the queue's log.
 func (q *Queue) Log() *slog.Logger { return q.log }
 
@@ -122,7 +145,7 @@ func (q *Queue) notify() {
 // startQueue starts the queue's thread and returns. Whether the ring is in
 // memory at all the thread finds out: if not, it calls c.Broken.
 func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
-	ring, err := virtq.NewSplit(c.Ring)
+	ring, err := newVirtqueue(c.Ring, c.Packed)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +158,9 @@ func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
 		ring:     ring,
 		mem:      &in.mem,
 		kick:     c.Kick,
+		doorbell: c.Doorbell,
 		wake:     wake,
+		onHold:   &in.onHold,
 		call:     c.Call,
 		broken:   c.Broken,
 		poll:     in.polling,

@@ -44,6 +44,10 @@ func (q *Queue) run(w Worker) {
 	var broken error
 	batch := make([]*virtq.Chain, q.Size())
 	for !q.stopping.Load() && broken == nil {
+		if q.onHold.Load() {
+			q.hold(w)
+			continue
+		}
 		if broken = q.attach(w); broken != nil {
 			break
 		}
@@ -89,6 +93,17 @@ func (q *Queue) attach(w Worker) error {
 	return nil
 }
 
+// hold finishes what the queue has and waits for the end of a hold, or for
+// the queue's.
+func (q *Queue) hold(w Worker) {
+	q.drain(w)
+	q.detach()
+	for q.onHold.Load() && !q.stopping.Load() {
+		pollRead(-1, -1, q.wake.FD())
+		q.wake.Drain()
+	}
+}
+
 // detach lets go of guest memory. No chain is held.
 func (q *Queue) detach() {
 	if t := q.ring.Attached(); t != nil {
@@ -100,7 +115,11 @@ func (q *Queue) detach() {
 // step takes what is available and finishes what can be finished. It reports
 // whether there was anything to do. The error says that the ring is broken.
 func (q *Queue) step(w Worker, batch []*virtq.Chain) (worked bool, err error) {
-	n, err := q.ring.Next(batch[:min(chunk, len(batch)-q.ring.Held())])
+	room := min(chunk, len(batch)-q.ring.Held())
+	if q.limiter != nil {
+		room, q.pause = q.limiter.Allow(room)
+	}
+	n, err := q.ring.Next(batch[:room])
 	if n > 0 {
 		q.counters.Chains.Add(uint64(n))
 		w.Handle(batch[:n])
@@ -139,10 +158,10 @@ func (q *Queue) drain(w Worker) {
 // spin looks at the ring for a while and reports whether there is something
 // to do.
 func (q *Queue) spin(w Worker) bool {
-	if q.poll.Spin <= 0 {
+	if q.poll.Spin <= 0 || q.pause > 0 && q.ring.Held() == 0 {
 		return false
 	}
-	table, full := q.ring.Attached(), q.full()
+	table, full := q.ring.Attached(), q.full() || q.pause > 0
 	for start := time.Now(); ; {
 		for range looksPerClock {
 			if q.ring.Pending() && !full || q.stopping.Load() {
@@ -153,7 +172,7 @@ func (q *Queue) spin(w Worker) bool {
 			q.publish()
 			return true
 		}
-		if table != q.mem.Current() {
+		if table != q.mem.Current() || q.onHold.Load() {
 			return true
 		}
 		if time.Since(start) >= q.poll.Spin {
@@ -167,10 +186,10 @@ func (q *Queue) spin(w Worker) bool {
 func (q *Queue) sleep(w Worker) {
 	q.asleep.Store(true)
 	defer q.asleep.Store(false)
-	// A queue that holds all it may cannot take more, so it does not ask for
-	// kicks: what is available already would not let it sleep.
-	full := q.full()
-	if !full && q.ring.WantKicks() || w.Poll(true) || q.stopping.Load() {
+	// A queue that holds all it may, or has to pause, cannot take more, so it
+	// does not ask for kicks: what is available already would not let it sleep.
+	full := q.full() || q.pause > 0
+	if !full && q.ring.WantKicks() || w.Poll(true) || q.stopping.Load() || q.onHold.Load() {
 		q.publish()
 		q.ring.SuppressKicks()
 		return
@@ -180,7 +199,9 @@ func (q *Queue) sleep(w Worker) {
 	}
 	kickFD, timeout := -1, time.Duration(-1)
 	switch {
-	case full:
+	case q.pause > 0:
+		timeout = q.pause
+	case full, q.doorbell:
 	case q.kick != nil:
 		kickFD = q.kick.FD()
 	default:

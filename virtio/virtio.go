@@ -42,6 +42,16 @@ const (
 	FeatureInOrder        = 1 << 35 // VIRTIO_F_IN_ORDER
 )
 
+// Bits of the device status, virtio 1.3 section 2.1.
+const (
+	StatusAcknowledge = 1   // ACKNOWLEDGE
+	StatusDriver      = 2   // DRIVER
+	StatusDriverOK    = 4   // DRIVER_OK
+	StatusFeaturesOK  = 8   // FEATURES_OK
+	StatusNeedsReset  = 64  // DEVICE_NEEDS_RESET
+	StatusFailed      = 128 // FAILED
+)
+
 // RingFeatures are the features that this package and virtq provide for every
 // device.
 const RingFeatures uint64 = FeatureIndirectDesc | FeatureEventIdx | FeatureVersion1

@@ -2,7 +2,11 @@
 
 package virtiocrypto
 
-import "vcrypto/engine"
+import (
+	"slices"
+
+	"vcrypto/engine"
+)
 
 // Algorithm numbers of section 5.9.4. They are bit numbers in the
 // configuration space and values in requests. docs/support.md says of each
@@ -132,13 +136,24 @@ var (
 )
 
 // CipherNumber returns the wire's number of a cipher, if it has one.
-func CipherNumber(a engine.Algorithm) (CipherAlgo, bool) {
-	for n, b := range cipherAlgos {
-		if a == b && a != 0 {
-			return CipherAlgo(n), true
-		}
-	}
-	return 0, false
+func CipherNumber(a engine.Algorithm) (CipherAlgo, bool) { return number[CipherAlgo](cipherAlgos, a) }
+
+// HashNumber returns the wire's number of a hash, if it has one.
+func HashNumber(a engine.Algorithm) (HashAlgo, bool) { return number[HashAlgo](hashAlgos, a) }
+
+// MACNumber returns the wire's number of a MAC, if it has one.
+func MACNumber(a engine.Algorithm) (MACAlgo, bool) { return number[MACAlgo](macAlgos, a) }
+
+// AEADNumber returns the wire's number of an AEAD, if it has one.
+func AEADNumber(a engine.Algorithm) (AEADAlgo, bool) { return number[AEADAlgo](aeadAlgos, a) }
+
+// RSAPadding returns the wire's number of the padding that makes RSA one of
+// the engines' algorithms.
+func RSAPadding(a engine.Algorithm) (uint32, bool) { return number[uint32](rsaPaddings, a) }
+
+func number[N ~uint32](numbers []engine.Algorithm, a engine.Algorithm) (N, bool) {
+	i := slices.Index(numbers, a)
+	return N(max(i, 0)), a != 0 && i >= 0
 }
 
 // find returns the algorithm with a number, if the device's engine has it.

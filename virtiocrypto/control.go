@@ -16,6 +16,8 @@ type controlWorker struct {
 	q      *virtio.Queue
 	layout layout
 	keys   *keyMemory // of the session that is being opened
+
+	throttle *throttle // nil without limits
 }
 
 // newControlWorker returns the worker of a queue that sleeps at once when it
@@ -26,11 +28,18 @@ func newControlWorker(d *Device, q *virtio.Queue) (*controlWorker, error) {
 		return nil, fmt.Errorf("control queue: %w", err)
 	}
 	q.SetPolling(virtio.Polling{})
-	return &controlWorker{d, q, d.layout, keys}, nil
+	w := &controlWorker{d: d, q: q, layout: d.layout, keys: keys, throttle: d.newThrottle()}
+	if w.throttle != nil {
+		q.SetLimiter(w.throttle)
+	}
+	return w, nil
 }
 
 // Handle answers each request at once.
 func (w *controlWorker) Handle(chains []*virtq.Chain) {
+	if w.throttle != nil {
+		w.throttle.charge(chains)
+	}
 	for _, c := range chains {
 		w.q.Push(c, w.answer(c))
 	}

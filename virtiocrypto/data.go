@@ -33,6 +33,8 @@ type dataWorker struct {
 	scratch scratch
 	tally   tally
 
+	throttle *throttle // nil without limits
+
 	// free[clean:] may still lead to guest memory, which forget changes.
 	clean int
 }
@@ -68,15 +70,19 @@ func newDataWorker(d *Device, q *virtio.Queue) (*dataWorker, error) {
 		return nil, fmt.Errorf("data queue %d: %w", q.Index, err)
 	}
 	w := &dataWorker{
-		d:      d,
-		q:      q,
-		engine: ew,
-		layout: d.layout,
-		all:    make([]request, n),
-		free:   make([]*request, n),
-		ready:  make([]*engine.Request, 0, n),
-		done:   make([]*engine.Request, n),
-		held:   make([]heldSession, len(d.sessions.slots)),
+		d:        d,
+		q:        q,
+		engine:   ew,
+		layout:   d.layout,
+		throttle: d.newThrottle(),
+		all:      make([]request, n),
+		free:     make([]*request, n),
+		ready:    make([]*engine.Request, 0, n),
+		done:     make([]*engine.Request, n),
+		held:     make([]heldSession, len(d.sessions.slots)),
+	}
+	if w.throttle != nil {
+		q.SetLimiter(w.throttle)
 	}
 	extras := make([]extra, n)
 	for i := range w.all {
@@ -90,6 +96,9 @@ func newDataWorker(d *Device, q *virtio.Queue) (*dataWorker, error) {
 
 // Handle parses a batch and submits it.
 func (w *dataWorker) Handle(chains []*virtq.Chain) {
+	if w.throttle != nil {
+		w.throttle.charge(chains)
+	}
 	for _, c := range chains {
 		r := w.free[len(w.free)-1]
 		w.free = w.free[:len(w.free)-1]

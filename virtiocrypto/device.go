@@ -31,6 +31,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"vcrypto/engine"
 	"vcrypto/virtio"
@@ -78,6 +81,12 @@ type Options struct {
 	// Legacy offers algorithms too that nothing new should use; see
 	// [engine.Algorithm.Legacy].
 	Legacy bool
+	// Allowed, if not nil, are the only algorithms that are offered and that
+	// sessions may have, of those the engine has. A chain needs both of its
+	// parts, RSA both of its paddings.
+	Allowed []engine.Algorithm
+	// Rates bound what the device does in a second.
+	Rates Rates
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -91,7 +100,13 @@ type Device struct {
 	has        map[engine.Algorithm]bool // what the engine has and is allowed
 	layout     layout                    // what was negotiated
 	sessions   *sessionTable
+	limits     *limits // nil for none
 	counters   Counters
+
+	notReady atomic.Bool
+
+	mu      sync.Mutex
+	changer virtio.ConfigChanger // nil without a transport that can tell
 }
 
 var _ virtio.Device = (*Device)(nil)
@@ -119,6 +134,9 @@ func New(o Options) (*Device, error) {
 			return nil, fmt.Errorf("virtio-crypto device: %s: %d is not between %d and %d", b.what, b.value, b.lo, b.hi)
 		}
 	}
+	if err := o.Rates.check(); err != nil {
+		return nil, fmt.Errorf("virtio-crypto device: %w", err)
+	}
 	d := &Device{
 		engine:     o.Engine,
 		dataQueues: o.DataQueues,
@@ -126,9 +144,18 @@ func New(o Options) (*Device, error) {
 		log:        o.Log,
 		has:        make(map[engine.Algorithm]bool),
 		sessions:   newSessionTable(o.MaxSessions),
+		limits:     newLimits(o.Rates),
 	}
+	any := false
 	for _, s := range o.Engine.Algorithms() {
-		d.has[s.Algorithm] = o.Legacy || !s.Algorithm.Legacy()
+		allowed := o.Allowed == nil || slices.Contains(o.Allowed, s.Algorithm)
+		if allowed && (o.Legacy || !s.Algorithm.Legacy()) {
+			d.has[s.Algorithm] = true
+			any = true
+		}
+	}
+	if !any {
+		return nil, fmt.Errorf("virtio-crypto device: engine %s has none of the algorithms that are allowed", o.Engine.Name())
 	}
 	return d, nil
 }
@@ -177,7 +204,9 @@ func (d *Device) ReadConfig(p []byte, offset uint32) {
 		return
 	}
 	var c [ConfigSize]byte
-	le.PutUint32(c[cfgStatus:], statusHWReady)
+	if d.Ready() {
+		le.PutUint32(c[cfgStatus:], statusHWReady)
+	}
 	le.PutUint32(c[cfgDataQueues:], uint32(d.dataQueues))
 	ciphers, hashes, macs, aeads := d.mask(cipherAlgos), d.mask(hashAlgos), d.mask(macAlgos), d.mask(aeadAlgos)
 	public := d.publicKeyMask()

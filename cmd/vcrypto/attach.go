@@ -65,7 +65,7 @@ they can be used in a script.`,
 			if err != nil {
 				return err
 			}
-			r, err := vmm.Choose(q, route)
+			r, err := vmm.Choose(q, route, "")
 			if err != nil {
 				return err
 			}
@@ -84,7 +84,7 @@ they can be used in a script.`,
 	f.StringVar(&config.Socket, "socket-path", "", "the socket of vcrypto serve")
 	f.StringVar(&monitor, "vmm", "qemu", "what runs the VM: qemu or libvirt")
 	f.StringVar(&qemu, "qemu", "", "the QEMU to make arguments for (default: the one in $PATH)")
-	f.StringVar(&route, "route", "", "generic or cryptodev (default: the best this QEMU has)")
+	f.StringVar(&route, "route", "", "generic, vfio-user or cryptodev (default: the best this QEMU has)")
 	f.IntVar(&config.Queues, "queues", 1, "data queues, as given to vcrypto serve")
 	f.StringVar(&config.ID, "id", "vcrypto0", "the device's id; another for each device of a VM")
 	f.IntVar(&config.MemoryMB, "memory", 0, "add the arguments for shared guest memory of so many MiB")

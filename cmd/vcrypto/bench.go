@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,8 +25,10 @@ type benchOptions struct {
 	queues, keyBits, keys        int
 	rounds                       int
 	time                         time.Duration
-	asleep, unpinned, json       bool
-	profile                      string
+	asleep, unpinned, prefilled  bool
+	json, bars                   bool
+	pieces                       int
+	memory, profile              string
 }
 
 // benchLine is a line of vcrypto bench --json. Fields that do not apply to
@@ -54,6 +57,14 @@ type benchLine struct {
 	Memory     float64 `json:"private_mib"`
 	Errors     uint64  `json:"errors"`
 	PingPong   float64 `json:"eventfd_pingpong_us,omitempty"`
+
+	// Only of --prefilled, and of the queues' threads as is CPU: what a request
+	// costs with one queue, and how many times that it costs with all. Then
+	// the same for all of the daemon, and for the raw engine.
+	OneCPU     float64 `json:"one_queue_cpu_ns_per_req,omitempty"`
+	Scaling    float64 `json:"scaling,omitempty"`
+	AllScaling float64 `json:"daemon_scaling,omitempty"`
+	RawScaling float64 `json:"raw_scaling,omitempty"`
 }
 
 func newBenchCommand() *cobra.Command {
@@ -107,7 +118,7 @@ func newBenchSubcommand(name, short, long string, run benchFunc) *cobra.Command 
 	f := cmd.Flags()
 	f.StringVar(&o.engine, "engine", engine.Auto, "the engine (vcrypto engines lists them)")
 	f.StringVar(&o.algorithm, "alg", "aes-cbc", "the algorithm (vcrypto engines lists them)")
-	f.StringVar(&o.operation, "op", "encrypt", "encrypt or decrypt")
+	f.StringVar(&o.operation, "op", "", "encrypt or decrypt; of RSA sign or decrypt (default: the first)")
 	f.StringSliceVar(&o.sizes, "size", []string{"64", "256", "1024", "2048", "4096", "16384"}, "bytes a request")
 	f.StringSliceVar(&o.depths, "depth", []string{"256"}, "requests in flight on each queue")
 	f.IntVar(&o.keyBits, "key-bits", 0, "length of the key (default: the algorithm's shortest)")
@@ -117,12 +128,15 @@ func newBenchSubcommand(name, short, long string, run benchFunc) *cobra.Command 
 	if name == "device" {
 		f.IntVar(&o.queues, "queues", 1, "data queues")
 		f.BoolVar(&o.asleep, "asleep", false, "let both sides sleep between requests instead of polling")
-	}
-	if name == "device" {
+		f.BoolVar(&o.prefilled, "prefilled", false, "measure the CPU time of a request with one queue and with all, whose rings are filled while the daemon sleeps")
+		f.IntVar(&o.pieces, "pieces", 1, "buffers that source and destination are each in")
+		f.StringVar(&o.memory, "memory", bench.MemFD, "guest memory: memfd, hugetlb, or a file in this directory")
 		f.StringVar(&o.profile, "cpu-profile", "", "write the daemon's CPU profile to this file")
 		f.BoolVar(&o.unpinned, "unpinned", false, "let the kernel choose the CPUs of daemon and driver")
 	}
 	f.BoolVar(&o.json, "json", false, "print a JSON object a line")
+	f.BoolVar(&o.bars, "bars", false, "draw bars: how much of the raw engine's speed is left")
+	cmd.MarkFlagsMutuallyExclusive("json", "bars")
 	return cmd
 }
 
@@ -132,16 +146,8 @@ func runBench(cmd *cobra.Command, o benchOptions, run benchFunc) error {
 		return err
 	}
 	c := bench.Case{Algorithm: a, KeySize: o.keyBits / 8, Keys: o.keys}
-	switch a.Kind() {
-	case engine.Cipher, engine.AEAD:
-		switch o.operation {
-		case "encrypt":
-			c.Direction = engine.Encrypt
-		case "decrypt":
-			c.Direction = engine.Decrypt
-		default:
-			return fmt.Errorf("--op %q: there are encrypt and decrypt", o.operation)
-		}
+	if err := setOperation(&c, &o); err != nil {
+		return err
 	}
 	sizes, err := numbers("--size", o.sizes)
 	if err != nil {
@@ -152,7 +158,16 @@ func runBench(cmd *cobra.Command, o benchOptions, run benchFunc) error {
 		return err
 	}
 	out := cmd.OutOrStdout()
-	if !o.json {
+	if c.Op != 0 {
+		sizes = sizes[:1] // RSA has its own
+	}
+	switch {
+	case o.json:
+	case o.bars:
+		fmt.Fprintln(out, barsTitle(o))
+	case o.prefilled:
+		fmt.Fprintf(out, "%8s %6s  %s\n", "bytes", "depth", "CPU time of a request")
+	default:
 		fmt.Fprintf(out, "%8s %6s %12s %9s %9s %7s %9s %7s  %s\n", "bytes", "depth", "requests/s", "GB/s", "raw GB/s", "ratio", "burst", "ratio", "latency, signals, CPU")
 	}
 	for _, c.Depth = range depths {
@@ -161,12 +176,47 @@ func runBench(cmd *cobra.Command, o benchOptions, run benchFunc) error {
 			if err != nil {
 				return err
 			}
-			if err := line.print(out, o.json); err != nil {
+			if err := line.print(out, o); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// setOperation sets what --op says.
+func setOperation(c *bench.Case, o *benchOptions) error {
+	type operation struct {
+		name      string
+		direction engine.Direction
+		op        engine.Op
+	}
+	var all []operation
+	switch c.Algorithm.Kind() {
+	case engine.Cipher, engine.AEAD:
+		all = []operation{{"encrypt", engine.Encrypt, 0}, {"decrypt", engine.Decrypt, 0}}
+	case engine.PublicKey:
+		all = []operation{{"sign", 0, engine.OpSign}, {"decrypt", 0, engine.OpDecrypt}}
+		if c.Algorithm == engine.RSARaw {
+			all = all[1:]
+		}
+	case engine.Hash:
+		all = []operation{{name: "hash"}}
+	case engine.MAC:
+		all = []operation{{name: "mac"}}
+	}
+	if o.operation == "" {
+		o.operation = all[0].name
+	}
+	var names []string
+	for _, a := range all {
+		if a.name == o.operation {
+			c.Direction, c.Op = a.direction, a.op
+			return nil
+		}
+		names = append(names, a.name)
+	}
+	return fmt.Errorf("--op %q: %s has %s", o.operation, c.Algorithm, strings.Join(names, ", "))
 }
 
 func numbers(flag string, values []string) ([]int, error) {
@@ -181,9 +231,17 @@ func numbers(flag string, values []string) ([]int, error) {
 	return out, nil
 }
 
-func (l benchLine) print(out io.Writer, asJSON bool) error {
-	if asJSON {
+func (l benchLine) print(out io.Writer, o benchOptions) error {
+	switch {
+	case o.json:
 		return json.NewEncoder(out).Encode(l)
+	case o.prefilled:
+		_, err := fmt.Fprintf(out, "%8d %6d  %.1f ns with one queue, %.1f ns with %d: %.3f times (all of the daemon %.3f, the raw engine in as many threads %.3f)\n",
+			l.Size, l.Depth, l.OneCPU, l.CPU, l.Queues, l.Scaling, l.AllScaling, l.RawScaling)
+		return err
+	case o.bars:
+		_, err := fmt.Fprintln(out, l.bar())
+		return err
 	}
 	detail := "raw: " + l.Raw
 	if l.What == "device" {
@@ -211,7 +269,7 @@ func benchEngine(ctx context.Context, o benchOptions, c bench.Case) (benchLine, 
 	if err != nil {
 		return benchLine{}, err
 	}
-	l := o.line("engine", c)
+	l := o.line("engine", r.Case)
 	l.Requests, l.GBps = r.Requests, r.GBps(r.Requests)
 	l.RawGBps, l.Ratio, l.Raw = r.GBps(r.Raw), r.Ratio, bench.RawC
 	l.BurstGBps, l.BurstRatio = r.GBps(r.Burst), r.BurstRatio
@@ -226,7 +284,13 @@ func benchDevice(ctx context.Context, o benchOptions, c bench.Case) (benchLine, 
 	if err != nil {
 		return benchLine{}, err
 	}
-	d := bench.DeviceCase{Case: c, Engine: o.engine, Queues: o.queues, Asleep: o.asleep, Profile: o.profile}
+	d := bench.DeviceCase{
+		Case: c, Engine: o.engine, Queues: o.queues, Asleep: o.asleep,
+		Pieces: o.pieces, Memory: o.memory, Profile: o.profile,
+	}
+	if o.prefilled {
+		return benchScaling(ctx, o, self, d)
+	}
 	if !o.unpinned {
 		d.Here, d.CPUs = bench.Spread()
 	}
@@ -234,7 +298,7 @@ func benchDevice(ctx context.Context, o benchOptions, c bench.Case) (benchLine, 
 	if err != nil {
 		return benchLine{}, err
 	}
-	l := o.line("device", c)
+	l := o.line("device", r.Case)
 	l.Requests, l.GBps = r.Requests, r.GBps(r.Requests)
 	l.RawGBps, l.Ratio, l.Raw = r.GBps(r.Raw), r.Ratio, r.RawIs
 	l.BurstGBps, l.BurstRatio = r.GBps(r.Burst), r.BurstRatio
@@ -242,6 +306,18 @@ func benchDevice(ctx context.Context, o benchOptions, c bench.Case) (benchLine, 
 	l.Kicks, l.Interrupts, l.CPU, l.Errors = r.Kicks, r.Interrupts, float64(r.CPU.Nanoseconds()), r.Errors
 	l.Memory = float64(r.PrivateMemory) / (1 << 20)
 	l.PingPong = micros(r.PingPong)
+	return l, nil
+}
+
+func benchScaling(ctx context.Context, o benchOptions, self string, d bench.DeviceCase) (benchLine, error) {
+	r, err := bench.Scaling(ctx, self, d, bench.Rounds{Count: o.rounds, Time: o.time})
+	if err != nil {
+		return benchLine{}, err
+	}
+	l := o.line("device", r.Case)
+	l.Queues = r.Queues
+	l.OneCPU, l.CPU = float64(r.One.Nanoseconds()), float64(r.All.Nanoseconds())
+	l.Scaling, l.AllScaling, l.RawScaling = r.Ratio, r.DaemonRatio, r.RawRatio
 	return l, nil
 }
 

@@ -25,7 +25,8 @@ type engineReport struct {
 
 type algorithmReport struct {
 	Name     string `json:"name"`
-	KeySizes []int  `json:"key_sizes"` // bytes
+	Legacy   bool   `json:"legacy,omitempty"`    // offered with serve --legacy only
+	KeySizes []int  `json:"key_sizes,omitempty"` // bytes; none where any will do, or where there is no key
 }
 
 func newEnginesCommand() *cobra.Command {
@@ -71,7 +72,7 @@ func report(d engine.Driver, o engine.Options) engineReport {
 	defer e.Close()
 	r.Available = true
 	for _, a := range e.Algorithms() {
-		r.Algorithms = append(r.Algorithms, algorithmReport{a.Algorithm.String(), a.KeySizes})
+		r.Algorithms = append(r.Algorithms, algorithmReport{a.Algorithm.String(), a.Algorithm.Legacy(), a.KeySizes})
 	}
 	return r
 }
@@ -83,14 +84,17 @@ func printEngine(out io.Writer, r engineReport) {
 	}
 	fmt.Fprintf(out, "%s: %s\n  %s\n", r.Name, r.About, state)
 	for _, a := range r.Algorithms {
-		bits := make([]string, len(a.KeySizes))
-		for i, n := range a.KeySizes {
-			bits[i] = fmt.Sprint(8 * n)
+		line := fmt.Sprintf("  %-18s", a.Name)
+		if len(a.KeySizes) > 0 {
+			bits := make([]string, len(a.KeySizes))
+			for i, n := range a.KeySizes {
+				bits[i] = fmt.Sprint(8 * n)
+			}
+			line += " keys of " + strings.Join(bits, ", ") + " bits"
 		}
-		keys := ""
-		if len(bits) > 0 {
-			keys = "keys of " + strings.Join(bits, ", ") + " bits"
+		if a.Legacy {
+			line += " (with --legacy)"
 		}
-		fmt.Fprintf(out, "  %-18s %s\n", a.Name, keys)
+		fmt.Fprintln(out, strings.TrimRight(line, " "))
 	}
 }

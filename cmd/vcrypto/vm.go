@@ -65,8 +65,8 @@ system; "make setup" provides them.`,
 	}
 	f := cmd.Flags()
 	f.SetInterspersed(false)
-	f.StringVar(&o.transport, "transport", "vhost-user", "how the device is attached: vhost-user")
-	f.StringVar(&o.route, "route", "", "QEMU's device for it: generic or cryptodev (default: the best this QEMU has)")
+	f.StringVar(&o.transport, "transport", "vhost-user", "how the device is attached: vhost-user or vfio-user")
+	f.StringVar(&o.route, "route", "", "QEMU's device for it: generic, vfio-user or cryptodev (default: the best this QEMU has)")
 	f.StringVar(&o.engine, "engine", "auto", "what does the cryptography (vcrypto engines lists them)")
 	f.IntVar(&o.queues, "queues", 1, "data queues of the device")
 	f.StringVar(&o.driver, "driver", driverOurs, "the guest's driver: vcrypto (/dev/crypto), in-tree (the kernel's crypto API) or none")
@@ -147,8 +147,8 @@ func (o vmOptions) config() (vm.Config, error) {
 		Machine: o.machine, MemMB: o.memory, CPUs: o.cpus,
 		Hostname: "vcrypto", NICs: []vm.NIC{{}},
 	}
-	if o.transport != "vhost-user" {
-		return c, fmt.Errorf("--transport %q: there is vhost-user", o.transport)
+	if err := checkTransport(o.transport); err != nil {
+		return c, err
 	}
 	if o.queues < 1 {
 		return c, fmt.Errorf("--queues %d: a device has at least one data queue", o.queues)
@@ -209,13 +209,17 @@ func chooseQEMU(o vmOptions) (vm.QEMU, vmm.Route, error) {
 		return q, vmm.Route{}, err
 	}
 	if o.qemu == "" && o.route != vmm.RouteCryptodev {
+		want := o.route
+		if want == "" && o.transport == vmm.TransportVhostUser {
+			want = vmm.RouteGeneric
+		}
 		for _, other := range vm.FindQEMUs() {
-			if r, err := vmm.Choose(other, vmm.RouteGeneric); err == nil {
+			if r, err := vmm.Choose(other, want, o.transport); err == nil {
 				return other, r, nil
 			}
 		}
 	}
-	r, err := vmm.Choose(q, o.route)
+	r, err := vmm.Choose(q, o.route, o.transport)
 	return q, r, err
 }
 
@@ -235,7 +239,7 @@ func startDaemon(ctx context.Context, cancel context.CancelCauseFunc, o vmOption
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--socket-path", socket, "--engine", o.engine}
+	args := []string{"serve", "--socket-path", socket, "--transport", o.transport, "--engine", o.engine}
 	if o.queues != 1 {
 		args = append(args, "--queues", fmt.Sprint(o.queues))
 	}

@@ -2,7 +2,6 @@
 /* A device's life: its queues started and stopped, timeouts, resets. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/version.h>
@@ -24,11 +23,12 @@ module_param(restart, bool, 0644);
 MODULE_PARM_DESC(restart,
 		 "Start a device again that was reset for its silence (default: it stays down, its calls get EIO)");
 
-static unsigned long vcd_timeout(void)
-{
-	/* Bounded so that jiffies arithmetic holds. */
-	return min(READ_ONCE(timeout), 24U * 3600) * HZ;
-}
+/*
+ * The age of requests is counted in ticks of the watchdog, not in jiffies: a
+ * guest that was paused for an hour may find its clock an hour ahead, and the
+ * device, paused like it or not yet heard, is not to blame. A pause is one tick.
+ */
+#define VCD_TICK	HZ	/* of timeout's unit, so a second */
 
 /* What a caller is told while the queues are stopped. */
 int vcd_down_error(struct vcd_device *d)
@@ -228,13 +228,12 @@ static void vcd_recover(struct work_struct *work)
 	if (d->state != VCD_UP || d->gen != READ_ONCE(d->sick_gen))
 		goto out;
 
-	if (READ_ONCE(d->silent) && !READ_ONCE(restart)) {
+	if (READ_ONCE(d->silent_gen) == d->gen && !READ_ONCE(restart)) {
 		vcd_stop(d, VCD_DEAD);
 		pr_err("%s: the device stays down: see to its back-end, then plug it in again or unbind and bind it\n",
 		       d->name);
 		goto out;
 	}
-	WRITE_ONCE(d->silent, false);
 	vcd_stop(d, VCD_DOWN);
 	err = vcd_renegotiate(d->vdev);
 	if (!err)
@@ -263,17 +262,14 @@ void vcd_sick(struct vcd_device *d, u32 gen)
 /* Arm the watchdog; a queue's lock is held and its list is not empty. */
 void vcd_watch(struct vcd_device *d)
 {
-	unsigned long t;
-
-	if (test_bit(0, &d->watching))
+	if (test_bit(0, &d->watching) || !READ_ONCE(timeout))
 		return;
-	t = vcd_timeout();
-	if (t && !test_and_set_bit(0, &d->watching))
-		queue_delayed_work(vcd_wq, &d->watchdog, t);
+	if (!test_and_set_bit(0, &d->watching))
+		queue_delayed_work(vcd_wq, &d->watchdog, VCD_TICK);
 }
 
-/* Whether the device holds anything, and since when. */
-static bool vcd_oldest(struct vcd_device *d, unsigned long *since,
+/* Whether the device holds anything, since which tick, and where. */
+static bool vcd_oldest(struct vcd_device *d, u32 *since,
 		       struct vcd_queue **where)
 {
 	bool any = false;
@@ -285,7 +281,7 @@ static bool vcd_oldest(struct vcd_device *d, unsigned long *since,
 
 		spin_lock_irq(&q->lock);
 		r = list_first_entry_or_null(&q->inflight, struct vcd_req, link);
-		if (r && q->vq && (!any || time_before(r->since, *since))) {
+		if (r && q->vq && (!any || (s32)(r->since - *since) < 0)) {
 			*since = r->since;
 			*where = q;
 			any = true;
@@ -299,12 +295,14 @@ static void vcd_watchdog(struct work_struct *work)
 {
 	struct vcd_device *d = container_of(to_delayed_work(work),
 					    struct vcd_device, watchdog);
-	unsigned long t = vcd_timeout();
+	unsigned int t = READ_ONCE(timeout);
 	u32 gen = READ_ONCE(d->gen);
+	u32 now = d->ticks + 1;
 	struct vcd_queue *where;
-	unsigned long since;
+	u32 since;
 	unsigned int i;
 
+	WRITE_ONCE(d->ticks, now);
 	/* A submitter that finds it clear, after our look, arms us again. */
 	clear_bit(0, &d->watching);
 	smp_mb__after_atomic();
@@ -314,15 +312,16 @@ static void vcd_watchdog(struct work_struct *work)
 	if (!t || !vcd_oldest(d, &since, &where))
 		return;
 
-	if (time_after_eq(jiffies, since + t)) {
-		pr_err("%s: no answer on %s for %lu seconds: resetting the device\n",
-		       d->name, where->name, t / HZ);
-		WRITE_ONCE(d->silent, true);
+	/* The first tick may come right after the request, so one more. */
+	if (now - since > t) {
+		pr_err("%s: no answer on %s for %u seconds: resetting the device\n",
+		       d->name, where->name, t);
+		WRITE_ONCE(d->silent_gen, gen);
 		vcd_sick(d, gen);
 		return;
 	}
 	if (!test_and_set_bit(0, &d->watching))
-		queue_delayed_work(vcd_wq, &d->watchdog, since + t - jiffies);
+		queue_delayed_work(vcd_wq, &d->watchdog, VCD_TICK);
 }
 
 /* Everything but index, name, queues and what the configuration says. */

@@ -36,6 +36,7 @@
 #include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/poll.h>
 #include <linux/rwsem.h>
 #include <linux/scatterlist.h>
@@ -88,7 +89,7 @@ struct vcd_session;
 /* One virtqueue and the requests the device holds. */
 struct vcd_queue {
 	struct vcd_device *dev;
-	char name[16];
+	char name[20];
 	wait_queue_head_t room;		/* woken when the device gives back */
 
 	spinlock_t lock;
@@ -109,7 +110,7 @@ struct vcd_req {
 	struct list_head link;
 	struct vcd_queue *queue;
 	struct completion done;
-	unsigned long since;		/* jiffies at submission */
+	u32 since;			/* dev->ticks at submission */
 	u32 gen;			/* of the sessions it names; 0: any */
 	u32 writable;			/* bytes the device may write */
 	u32 used;			/* bytes it says it wrote */
@@ -125,7 +126,7 @@ struct vcd_req {
 struct vcd_device {
 	struct kref ref;
 	int index;			/* of /dev/cryptodevN */
-	char name[16];
+	char name[20];
 	struct miscdevice misc;
 	wait_queue_head_t gone_wait;	/* for poll */
 
@@ -143,13 +144,15 @@ struct vcd_device {
 	u32 gen;			/* which life since a reset; never 0 */
 	struct srcu_struct srcu;	/* readers may use queue->vq */
 	unsigned long watching;		/* bit 0: the watchdog is armed */
+	u32 ticks;			/* of the watchdog, while armed */
 	u32 sick_gen;			/* the life that is to be ended */
-	bool silent;			/* because of a timeout */
+	u32 silent_gen;			/* the one that ended by a timeout */
 
 	struct mutex lock;		/* start, stop, state */
 	enum vcd_state state;		/* read anywhere */
 	struct virtio_device *vdev;
 
+	struct notifier_block reboot;
 	struct delayed_work watchdog;
 	struct work_struct recover;
 	struct work_struct config;

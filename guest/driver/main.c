@@ -4,6 +4,7 @@
 
 #include <linux/idr.h>
 #include <linux/module.h>
+#include <linux/reboot.h>
 #include <linux/slab.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
@@ -125,6 +126,23 @@ static void vcd_quiesce(struct vcd_device *d)
 	flush_work(&d->reap);
 }
 
+/*
+ * The machine goes down: stop for good, before the virtio core (6.15, and its
+ * backports) marks the queues broken and resets the device. We would take that
+ * for a fault of the device and start it again, while the core waits for its
+ * reset to be done, for ever.
+ */
+static int vcd_reboot(struct notifier_block *nb, unsigned long event, void *data)
+{
+	struct vcd_device *d = container_of(nb, struct vcd_device, reboot);
+
+	mutex_lock(&d->lock);
+	if (d->state == VCD_UP)
+		vcd_stop(d, VCD_DEAD);
+	mutex_unlock(&d->lock);
+	return NOTIFY_DONE;
+}
+
 static int vcd_probe(struct virtio_device *vdev)
 {
 	struct vcd_device *d;
@@ -169,9 +187,13 @@ static int vcd_probe(struct virtio_device *vdev)
 	if (err)
 		goto forget;
 
-	err = vcd_nodes_add(d);
+	d->reboot.notifier_call = vcd_reboot;
+	err = register_reboot_notifier(&d->reboot);
 	if (err)
 		goto stop;
+	err = vcd_nodes_add(d);
+	if (err)
+		goto ignore_reboot;
 	pr_info("%s: on %s, %u data queue%s, ciphers %#x, hashes %#x, MACs %#x, AEADs %#x, up to %u bytes a request%s\n",
 		d->name, dev_name(&vdev->dev), d->ndata,
 		d->ndata == 1 ? "" : "s", d->ciphers, d->hashes, d->macs,
@@ -179,6 +201,8 @@ static int vcd_probe(struct virtio_device *vdev)
 		d->hw_ready ? "" : "; not ready yet");
 	return 0;
 
+ignore_reboot:
+	unregister_reboot_notifier(&d->reboot);
 stop:
 	mutex_lock(&d->lock);
 	vcd_stop(d, VCD_GONE);
@@ -197,6 +221,7 @@ static void vcd_remove(struct virtio_device *vdev)
 {
 	struct vcd_device *d = vdev->priv;
 
+	unregister_reboot_notifier(&d->reboot);
 	vcd_nodes_remove(d);
 	mutex_lock(&d->lock);
 	vcd_stop(d, VCD_GONE);

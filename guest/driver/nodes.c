@@ -79,6 +79,8 @@ static void vcd_crypto_update(struct vcd_device *some)
 	other = class_find_device_by_name(some->misc.this_device->class,
 					  vcd_crypto_misc.name);
 	put_device(other);
+	/* It still has the minor of its last life, which others may have now. */
+	vcd_crypto_misc.minor = MISC_DYNAMIC_MINOR;
 	err = other ? -EEXIST : misc_register(&vcd_crypto_misc);
 	if (err == -EEXIST)
 		pr_notice("/dev/crypto belongs to another module (cryptodev?); use /dev/%s\n",

@@ -146,6 +146,7 @@ static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 {
 	struct vcd_queue *q = r->queue;
 	struct vcd_device *d = q->dev;
+	struct virtqueue *vq;
 	unsigned long flags;
 	bool kick = false;
 	bool broken = false;
@@ -158,7 +159,8 @@ static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 	spin_lock_irqsave(&q->lock, flags);
 	*seen = q->returned;
 	gen = d->gen;
-	if (!q->vq) {
+	vq = q->vq;
+	if (!vq) {
 		err = vcd_down_error(d);
 		goto unlock;
 	}
@@ -167,15 +169,15 @@ static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 		err = -ESTALE;
 		goto unlock;
 	}
-	err = virtqueue_add_sgs(q->vq, sgs, out, in, r, GFP_ATOMIC);
+	err = virtqueue_add_sgs(vq, sgs, out, in, r, GFP_ATOMIC);
 	if (err) {
-		broken = virtqueue_is_broken(q->vq);
+		broken = virtqueue_is_broken(vq);
 		/* Nothing would ever come back to make room. */
 		if (err == -ENOSPC && list_empty(&q->inflight))
 			err = -EIO;
 		goto unlock;
 	}
-	r->since = jiffies;
+	r->since = READ_ONCE(d->ticks);
 	r->inflight = true;
 	r->orphan = orphan;
 	list_add_tail(&r->link, &q->inflight);
@@ -186,13 +188,17 @@ static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 		rearm = !vcd_enable_cb(q);
 	/* Under the lock: the watchdog disarms before it looks at our list. */
 	vcd_watch(d);
-	kick = virtqueue_kick_prepare(q->vq);
+	kick = virtqueue_kick_prepare(vq);
 	if (rearm)
 		vcd_collect(q, &done);
 unlock:
 	spin_unlock_irqrestore(&q->lock, flags);
-	/* A notification is an exit to the host: not with the lock held. */
-	if (kick && !virtqueue_notify(q->vq))
+	/*
+	 * A notification is an exit to the host: not with the lock held. By now
+	 * vcd_stop() may have taken the queue away (q->vq is NULL then), but it
+	 * waits for us before it frees it.
+	 */
+	if (kick && !virtqueue_notify(vq))
 		broken = true;
 	srcu_read_unlock(&d->srcu, idx);
 	vcd_finish(q, &done, broken, gen);

@@ -100,28 +100,57 @@ func (d *daemon) close() error {
 
 // cpuTime is the CPU time the daemon has used, all threads together.
 func (d *daemon) cpuTime() (time.Duration, error) {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", d.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
+	threads, err := d.threadTimes()
 	var sum time.Duration
+	for _, t := range threads {
+		sum += t
+	}
+	return sum, err
+}
+
+// pinnedTime is the CPU time of those threads that may run on one CPU only:
+// the queues', where the daemon was told CPUs. The rest is Go's runtime and
+// what an engine has for itself.
+func (d *daemon) pinnedTime() (time.Duration, error) {
+	threads, err := d.threadTimes()
+	var sum time.Duration
+	for tid, t := range threads {
+		var set unix.CPUSet
+		if unix.SchedGetaffinity(tid, &set) == nil && set.Count() == 1 {
+			sum += t
+		}
+	}
+	return sum, err
+}
+
+// threadTimes are the CPU times of the daemon's threads.
+func (d *daemon) threadTimes() (map[int]time.Duration, error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", d.cmd.Process.Pid))
+	if err != nil {
+		return nil, err
+	}
+	times := make(map[int]time.Duration)
 	for _, path := range tasks {
-		b, err := os.ReadFile(path)
+		b, err := os.ReadFile(path + "/schedstat")
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			continue // a thread that ended meanwhile
 		}
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		// Nanoseconds on a CPU come first; Documentation/scheduler/sched-stats.
 		first, _, _ := strings.Cut(string(b), " ")
 		ns, err := strconv.ParseInt(first, 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("%s: %w", path, err)
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		sum += time.Duration(ns)
+		tid, err := strconv.Atoi(filepath.Base(path))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		times[tid] = time.Duration(ns)
 	}
-	return sum, nil
+	return times, nil
 }
 
 // privateMemory is the daemon's private memory in bytes, without what it

@@ -4,7 +4,6 @@ package bench
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,7 +15,6 @@ import (
 	"vcrypto/vhostuser"
 	"vcrypto/virtio"
 	"vcrypto/virtio/virtqdrv"
-	"vcrypto/virtiocrypto"
 	"vcrypto/virtiocrypto/cryptodrv"
 )
 
@@ -26,6 +24,14 @@ type DeviceCase struct {
 	Case
 	Engine string // of the daemon
 	Queues int    // data queues, each with Depth requests in flight
+
+	// Pieces, if more than 1, is how many buffers source and destination of
+	// each request are in, none beside another.
+	Pieces int
+
+	// Memory says what guest memory is of: [MemFD], [HugeTLB], or a file in
+	// the directory of this name. "" stands for MemFD.
+	Memory string
 
 	// Asleep: daemon and driver sleep between requests, each woken by the
 	// other. Otherwise both look at the ring all the time.
@@ -37,7 +43,18 @@ type DeviceCase struct {
 	CPUs []int
 	Here int
 
-	// Profile, if not empty, is where the daemon writes a CPU profile.
+	// Spin, if not 0, is how long the daemon's queues look for work before they
+	// sleep, instead of what Asleep makes it.
+	Spin time.Duration
+
+	// others are the cases of the queues after the first, if they are not all
+	// alike. mixed, if not nil, is more requests for the first queue, whose
+	// latencies are counted apart, in class 1.
+	others []Case
+	mixed  *Case
+
+	// Profile, if not empty, is where the daemon writes a CPU profile. The raw
+	// engine has no turns then, in which the daemon would only look for work.
 	Profile string
 }
 
@@ -73,8 +90,10 @@ const (
 	deviceSilence = 30 * time.Second
 
 	// verified is how many of the first and of the last requests of each
-	// queue are compared with a second implementation.
-	verified = 1000
+	// queue are compared with a second implementation; verifiedLong is for
+	// operations that take long.
+	verified     = 1000
+	verifiedLong = 64
 
 	// pingPongs is how many round trips each turn has.
 	pingPongs = 100
@@ -89,6 +108,7 @@ const (
 	guestBase = 1 << 32
 	ringRoom  = 1 << 20 // bytes for ring, tables, headers of each queue
 	perReq    = 1 << 10 // bytes for the small parts of each request
+	perPiece  = 2 << 6  // bytes that a buffer more costs, its descriptor included
 )
 
 // Device measures a case. program is the vcrypto to run as the daemon.
@@ -99,37 +119,82 @@ func Device(ctx context.Context, program string, c DeviceCase, r Rounds) (_ Devi
 	if r.Time == 0 {
 		r.Time = deviceTime
 	}
-	c.Queues = max(c.Queues, 1)
-	if c.KeySize == 0 {
-		c.KeySize = c.Algorithm.KeySizes()[0]
+	b, err := openDevice(ctx, program, c)
+	if err != nil {
+		return DeviceRate{}, err
 	}
-	b := &deviceBench{DeviceCase: c}
 	defer func() { err = errors.Join(err, b.close()) }()
-	if err := b.open(ctx, program); err != nil {
-		return DeviceRate{}, fmt.Errorf("bench device, %s, %d bytes: %w", c.Algorithm, c.Size, err)
+	b.raw = &rawRunner{name: "not measured beside a profile", close: func() error { return nil }}
+	if c.Profile == "" {
+		if err := b.startRaw(program); err != nil {
+			return DeviceRate{}, err
+		}
 	}
 	return b.measure(ctx, r)
 }
 
-type deviceBench struct {
-	DeviceCase
-	daemon *daemon
-	fe     *vhostuser.FrontEnd
-	memory *vhostuser.SharedMemory
-	loads  []*load
-	raw    *rawRunner
-	pong   *pingPong // if Asleep
+// openDevice starts a daemon and makes everything ready to load it.
+func openDevice(ctx context.Context, program string, c DeviceCase) (_ *deviceBench, err error) {
+	c.Queues = max(c.Queues, 1)
+	b := &deviceBench{}
+	if err = c.completeAll(); err == nil {
+		b.DeviceCase = c
+		err = b.open(ctx, program)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("bench device, %s, %d bytes: %w", c.Algorithm, c.Size, err), b.close())
+	}
+	return b, nil
 }
 
-// open starts the daemon and makes everything ready.
-func (b *deviceBench) open(ctx context.Context, program string) (err error) {
-	algo, ok := virtiocrypto.CipherNumber(b.Algorithm)
-	if !ok {
-		return fmt.Errorf("the device has no %s", b.Algorithm)
+type deviceBench struct {
+	DeviceCase
+	daemon  *daemon
+	fe      *vhostuser.FrontEnd
+	memory  *vhostuser.SharedMemory
+	control *cryptodrv.Control
+	loads   []*load
+	raw     *rawRunner
+	pong    *pingPong // if Asleep
+}
+
+// completeAll completes the cases of all queues.
+func (c *DeviceCase) completeAll() (err error) {
+	if c.Case, err = c.Case.complete(); err != nil {
+		return err
 	}
+	for i := range c.others {
+		if c.others[i], err = c.others[i].complete(); err != nil {
+			return err
+		}
+	}
+	if c.mixed != nil {
+		mixed, err := c.mixed.complete()
+		c.mixed = &mixed
+		return err
+	}
+	return nil
+}
+
+// queueCases are the cases whose requests are on a queue, by class.
+func (c *DeviceCase) queueCases(queue int) []Case {
+	switch {
+	case queue == 0 && c.mixed != nil:
+		return []Case{c.Case, *c.mixed}
+	case queue > 0 && queue <= len(c.others):
+		return []Case{c.others[queue-1]}
+	}
+	return []Case{c.Case}
+}
+
+// open starts the daemon and lays out the rings and requests of all queues.
+func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 	spin := pollForever
 	if b.Asleep {
 		spin = "0"
+	}
+	if b.Spin != 0 {
+		spin = b.Spin.String()
 	}
 	args := []string{"--engine", b.Engine, "--queues", fmt.Sprint(b.Queues), "--spin", spin}
 	for _, cpu := range b.CPUs {
@@ -149,37 +214,34 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 	if err != nil {
 		return err
 	}
-	size := (b.Queues+1)*ringRoom + b.Queues*b.Depth*(2*b.Size+perReq)
-	const page = 1 << 21
-	if b.memory, err = vhostuser.NewSharedMemory((size+page-1)&^(page-1), guestBase); err != nil {
+	size := (b.Queues + 1) * ringRoom
+	for i := range b.Queues {
+		for _, c := range b.queueCases(i) {
+			size += c.Depth * (2*max(c.Size, c.KeySize) + perReq + 2*b.Pieces*perPiece)
+		}
+	}
+	if b.memory, err = newMemory(b.Memory, size); err != nil {
 		return err
 	}
 	if err := b.fe.ShareMemory(b.memory); err != nil {
 		return err
 	}
-
-	keys := make([][]byte, max(b.Keys, 1))
-	for i := range keys {
-		keys[i] = make([]byte, b.KeySize)
-		rand.Read(keys[i])
-	}
-	sessions, err := b.openSessions(algo, keys)
-	if err != nil {
+	if b.control, err = b.openControl(); err != nil {
 		return err
-	}
-	second, err := newSecond(b.Engine, b.Case, keys)
-	if err != nil {
-		return err
-	}
-	defer second.close()
-	opcode := cryptodrv.OpCipherEncrypt
-	if b.Direction == engine.Decrypt {
-		opcode = cryptodrv.OpCipherDecrypt
 	}
 	for i := range b.Queues {
-		l, err := newLoad(&b.memory.Memory, b.DeviceCase, sessions, opcode, second.answer)
+		cases, depth := b.queueCases(i), 0
+		for _, c := range cases {
+			depth += c.Depth
+		}
+		l, err := newLoad(&b.memory.Memory, b.DeviceCase, depth)
 		if err != nil {
 			return err
+		}
+		for class, c := range cases {
+			if err := b.add(l, c, class); err != nil {
+				return err
+			}
 		}
 		if l.events, err = b.startQueue(i, l.ring); err != nil {
 			return err
@@ -189,6 +251,42 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 		}
 		b.loads = append(b.loads, l)
 	}
+	return nil
+}
+
+// add gives a queue the requests of a case, whose latencies are counted in a
+// class of their own. The queue is not running.
+func (b *deviceBench) add(l *load, c Case, class int) error {
+	keys, err := c.newKeys()
+	if err != nil {
+		return err
+	}
+	var sessions []uint64
+	for _, key := range keys {
+		p, err := c.wire(key)
+		if err != nil {
+			return err
+		}
+		id, err := b.control.Create(p)
+		if err != nil {
+			return fmt.Errorf("opening a session: %w", err)
+		}
+		sessions = append(sessions, id)
+	}
+	second, err := newSecond(b.Engine, c, keys)
+	if err != nil {
+		return err
+	}
+	defer second.close()
+	inputs, err := second.inputs(c.Depth)
+	if err != nil {
+		return err
+	}
+	return l.add(&b.memory.Memory, c, sessions, inputs, class)
+}
+
+// startRaw makes ready what the device is compared with.
+func (b *deviceBench) startRaw(program string) (err error) {
 	if b.raw, err = newRawRunner(b.Engine, b.Case); err != nil || !b.Asleep {
 		return err
 	}
@@ -208,8 +306,8 @@ func (b *deviceBench) startQueue(i int, q *virtqdrv.Queue) (*vhostuser.FrontQueu
 	return fq, b.fe.Enable(i, true)
 }
 
-// openSessions starts the control queue and opens a session for each key.
-func (b *deviceBench) openSessions(algo virtiocrypto.CipherAlgo, keys [][]byte) ([]uint64, error) {
+// openControl starts the control queue, which is the last one.
+func (b *deviceBench) openControl() (*cryptodrv.Control, error) {
 	ring, err := virtqdrv.New(&b.memory.Memory, virtqdrv.Config{Size: 16, EventIdx: true})
 	if err != nil {
 		return nil, err
@@ -218,7 +316,7 @@ func (b *deviceBench) openSessions(algo virtiocrypto.CipherAlgo, keys [][]byte) 
 	if err != nil {
 		return nil, err
 	}
-	control, err := cryptodrv.NewControl(&cryptodrv.Queue{
+	return cryptodrv.NewControl(&cryptodrv.Queue{
 		Queue: ring,
 		Mem:   &b.memory.Memory,
 		Kick:  events.Kick.Notify,
@@ -229,20 +327,6 @@ func (b *deviceBench) openSessions(algo virtiocrypto.CipherAlgo, keys [][]byte) 
 			return nil
 		},
 	})
-	if err != nil {
-		return nil, err
-	}
-	direction := uint32(virtiocrypto.DirectionEncrypt)
-	if b.Direction == engine.Decrypt {
-		direction = virtiocrypto.DirectionDecrypt
-	}
-	ids := make([]uint64, len(keys))
-	for i, key := range keys {
-		if ids[i], err = control.Create(virtiocrypto.CipherParams{Algo: algo, Direction: direction, Key: key}); err != nil {
-			return nil, fmt.Errorf("opening a session: %w", err)
-		}
-	}
-	return ids, nil
 }
 
 func (b *deviceBench) close() error {
@@ -275,7 +359,7 @@ func (b *deviceBench) measure(ctx context.Context, r Rounds) (out DeviceRate, er
 		}
 		defer unpin()
 	}
-	if err := b.each(func(l *load) error { return l.verify(verified) }); err != nil {
+	if err := b.verify(); err != nil {
 		return out, err
 	}
 	for _, l := range b.loads {
@@ -303,7 +387,10 @@ func (b *deviceBench) measure(ctx context.Context, r Rounds) (out DeviceRate, er
 		return out, err
 	}
 	queues := float64(b.Queues) // each does as many batches
-	out.Requests, out.Raw, out.Ratio = queues*t.rate(0), t.rate(1), queues*t.ratio(0, 1)
+	out.Requests = queues * t.rate(0)
+	if len(t) > 1 {
+		out.Raw, out.Ratio = t.rate(1), queues*t.ratio(0, 1)
+	}
 	if len(t) > 2 {
 		out.Burst, out.BurstRatio = t.rate(2), queues*t.ratio(0, 2)
 	}
@@ -312,11 +399,20 @@ func (b *deviceBench) measure(ctx context.Context, r Rounds) (out DeviceRate, er
 	if out.PrivateMemory, err = b.daemon.privateMemory(); err != nil {
 		return out, err
 	}
-	err = b.each(func(l *load) error { return l.verify(verified) })
+	err = b.verify()
 	for _, l := range b.loads {
 		out.Errors += l.errors
 	}
 	return out, err
+}
+
+// verify compares the next answers of every queue with what they should be.
+func (b *deviceBench) verify() error {
+	n := verified
+	if b.long() {
+		n = verifiedLong
+	}
+	return b.each(func(l *load) error { return l.verify(n) })
 }
 
 // summarize adds up what the queues counted.
@@ -324,7 +420,7 @@ func (b *deviceBench) summarize(out *DeviceRate, cpu time.Duration) {
 	var all histogram
 	var done, kicks, interrupts uint64
 	for _, l := range b.loads {
-		all.merge(&l.latency)
+		all.merge(&l.latency[0])
 		done += l.done
 		kicks += l.kicks
 		interrupts += l.interrupts
@@ -393,85 +489,4 @@ func newRawRunner(name string, c Case) (*rawRunner, error) {
 		r.runs = append(r.runs[:0], b.raw.Run, b.burst.Run)
 	}
 	return r, nil
-}
-
-// second is another implementation of what is measured.
-type second struct {
-	engine   engine.Engine
-	worker   engine.Worker
-	sessions []engine.Session
-	ivSize   int
-}
-
-// newSecond opens an engine other than the one that is measured.
-func newSecond(not string, c Case, keys [][]byte) (_ *second, err error) {
-	s := &second{ivSize: c.Algorithm.IVSize()}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
-	s.engine, err = openOther(not, c.Algorithm)
-	if err != nil {
-		return nil, err
-	}
-	for _, key := range keys {
-		session, err := s.engine.NewSession(engine.Params{Algorithm: c.Algorithm, Direction: c.Direction, Key: key})
-		if err != nil {
-			return nil, err
-		}
-		s.sessions = append(s.sessions, session)
-	}
-	s.worker, err = s.engine.NewWorker(engine.WorkerConfig{Depth: 1, Wake: func() {}})
-	return s, err
-}
-
-// openOther opens the simplest engine that has an algorithm, and is not the
-// named one if there is a choice.
-func openOther(not string, a engine.Algorithm) (engine.Engine, error) {
-	var fallback string
-	drivers := engine.Drivers()
-	slices.Reverse(drivers)
-	for _, d := range drivers {
-		if d.Rank == 0 || d.Probe(engine.Options{}) != nil {
-			continue
-		}
-		e, err := engine.Open(d.Name, engine.Options{})
-		if err != nil {
-			continue
-		}
-		has := slices.ContainsFunc(e.Algorithms(), func(s engine.Support) bool { return s.Algorithm == a })
-		if has && d.Name != not {
-			return e, nil
-		}
-		if has {
-			fallback = d.Name
-		}
-		e.Close()
-	}
-	return engine.Open(fallback, engine.Options{})
-}
-
-// answer computes what the device should answer.
-func (s *second) answer(key int, iv, src []byte) ([]byte, error) {
-	r := engine.Request{Session: s.sessions[key], Src: src, Dst: make([]byte, len(src)), IVLen: uint8(s.ivSize)}
-	copy(r.IV[:], iv)
-	s.worker.Submit([]*engine.Request{&r})
-	s.worker.Reap(make([]*engine.Request, 1), engine.Wait)
-	if r.Status != engine.OK {
-		return nil, fmt.Errorf("the second implementation, %s, failed with status %d", s.engine.Name(), r.Status)
-	}
-	return r.Dst, nil
-}
-
-func (s *second) close() {
-	if s.worker != nil {
-		s.worker.Close()
-	}
-	for _, session := range s.sessions {
-		session.Close()
-	}
-	if s.engine != nil {
-		s.engine.Close()
-	}
 }

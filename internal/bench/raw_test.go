@@ -52,9 +52,6 @@ func compareRaw(t *testing.T, e engine.Engine, c Case) {
 	if _, err := b.run(1); err != nil {
 		t.Fatal(err)
 	}
-	if c.Algorithm.Kind() == engine.AEAD && c.Direction == engine.Decrypt {
-		return // no tag is right: the engine zeroes what it made
-	}
 	if !bytes.Equal(dst, want) {
 		t.Error("the raw loop's results are not the engine's")
 	}

@@ -39,31 +39,37 @@ type end struct {
 // onHost starts vchat on the host.
 func (s *stage) onHost(ctx context.Context, args ...string) (*end, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "vchat"), args...)
-	e := &end{name: "host", args: args, notes: new(log), wait: cmd.Wait}
+	e := &end{name: "host", args: args, notes: new(log)}
 	cmd.Stderr = e.notes
-	var err error
-	if e.in, err = cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	if e.out, err = cmd.StdoutPipe(); err != nil {
-		return nil, err
-	}
-	return e, cmd.Start()
+	return e, e.start(cmd)
 }
 
 // onGuest starts vchat in a guest.
 func (m *machine) onGuest(ctx context.Context, args ...string) (*end, error) {
 	cmd := m.guest.Command(ctx, "vchat", args...)
-	e := &end{name: m.name, args: args, notes: new(log), wait: cmd.Wait}
+	e := &end{name: m.name, args: args, notes: new(log)}
 	cmd.Stderr = e.notes
-	var err error
-	if e.in, err = cmd.StdinPipe(); err != nil {
-		return nil, err
+	return e, e.start(cmd)
+}
+
+// process is a command of the host or of a guest.
+type process interface {
+	StdinPipe() (io.WriteCloser, error)
+	StdoutPipe() (io.ReadCloser, error)
+	Start() error
+	Wait() error
+}
+
+// start joins the end with a process and starts that.
+func (e *end) start(p process) (err error) {
+	if e.in, err = p.StdinPipe(); err != nil {
+		return err
 	}
-	if e.out, err = cmd.StdoutPipe(); err != nil {
-		return nil, err
+	if e.out, err = p.StdoutPipe(); err != nil {
+		return err
 	}
-	return e, cmd.Start()
+	e.wait = p.Wait
+	return p.Start()
 }
 
 // say sends a line.

@@ -107,7 +107,7 @@ func (s *stage) look(context.Context) error {
 	if s.qemu, err = vm.FindQEMU(""); err != nil {
 		return err
 	}
-	if s.route, err = vmm.Choose(s.qemu, ""); err != nil {
+	if s.route, err = vmm.Choose(s.qemu, "", vmm.TransportVhostUser); err != nil {
 		return err
 	}
 	ok("QEMU %s (%s)", s.qemu.Version, s.qemu.Path)

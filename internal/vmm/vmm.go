@@ -7,6 +7,7 @@
 package vmm
 
 import (
+	"encoding/json"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -43,6 +44,13 @@ type Config struct {
 const (
 	RouteGeneric   = "generic"
 	RouteCryptodev = "cryptodev"
+	RouteVFIOUser  = "vfio-user"
+)
+
+// Transports of vcrypto serve.
+const (
+	TransportVhostUser = "vhost-user"
+	TransportVFIOUser  = "vfio-user"
 )
 
 // configSize is the size of virtio-crypto's configuration space that the
@@ -57,7 +65,7 @@ const virtioIDCrypto = 20
 var QEMURoutes = []Route{
 	{
 		Name:      RouteGeneric,
-		Transport: "vhost-user",
+		Transport: TransportVhostUser,
 		Carries:   "the whole device: control queue, configuration space and all data queues are served by vcrypto",
 		Notes: []string{
 			"QEMU's makers call this device one for tests; it is not migratable",
@@ -73,8 +81,28 @@ var QEMURoutes = []Route{
 		},
 	},
 	{
+		Name:      RouteVFIOUser,
+		Transport: TransportVFIOUser,
+		Carries:   "the whole device as a PCI function, with an MSI-X vector a queue; each notification of the guest is a message",
+		Notes: []string{
+			"not migratable",
+			"if vcrypto ends while the VM runs, QEMU may end too; it does not connect again",
+			"device_del makes QEMU abort, a fault of its own, unless vcrypto serve was started with --msix=false",
+		},
+		needs: "vfio-user-pci",
+		args: func(c Config, _ vm.Version) []string {
+			// Only in this form does -device take a structure.
+			device, _ := json.Marshal(struct {
+				Driver string            `json:"driver"`
+				ID     string            `json:"id"`
+				Socket map[string]string `json:"socket"`
+			}{"vfio-user-pci", c.ID, map[string]string{"type": "unix", "path": c.Socket}})
+			return []string{"-device", string(device)}
+		},
+	},
+	{
 		Name:      RouteCryptodev,
-		Transport: "vhost-user",
+		Transport: TransportVhostUser,
 		Carries:   "one data queue; QEMU keeps the control queue and tells the guest of AES-CBC only (a driver may try other ciphers)",
 		needs:     "virtio-crypto-pci",
 		args: func(c Config, v vm.Version) []string {
@@ -114,21 +142,29 @@ func Routes(q vm.QEMU) ([]Route, error) {
 	return found, nil
 }
 
-// Choose returns the named route of a QEMU, or with "" the best one.
-func Choose(q vm.QEMU, name string) (Route, error) {
+// Choose returns the named route of a QEMU, or with "" the best one that has
+// the transport; with "" for that, of any.
+func Choose(q vm.QEMU, name, transport string) (Route, error) {
 	routes, err := Routes(q)
 	if err != nil {
 		return Route{}, err
 	}
 	for _, r := range routes {
-		if name == "" || r.Name == name {
+		if (name == "" || r.Name == name) && (transport == "" || r.Transport == transport) {
 			return r, nil
 		}
 	}
-	if name == RouteGeneric {
-		return Route{}, fmt.Errorf("QEMU %s has no vhost-user-test-device-pci: QEMU 10.2 or newer has; `--route %s` works with this one", q.Version, RouteCryptodev)
+	for _, r := range QEMURoutes {
+		if r.Name == name && transport != "" && r.Transport != transport {
+			return Route{}, fmt.Errorf("route %s is of transport %s, not %s", name, r.Transport, transport)
+		}
 	}
-	if name != "" {
+	switch {
+	case name == RouteGeneric:
+		return Route{}, fmt.Errorf("QEMU %s has no vhost-user-test-device-pci: QEMU 10.2 or newer has; `--route %s` works with this one", q.Version, RouteCryptodev)
+	case name == RouteVFIOUser, name == "" && transport == TransportVFIOUser:
+		return Route{}, fmt.Errorf("QEMU %s has no vfio-user-pci: QEMU 10.1 or newer has", q.Version)
+	case name != "":
 		return Route{}, fmt.Errorf("QEMU %s has no route %q: it has %s", q.Version, name, names(routes))
 	}
 	return Route{}, fmt.Errorf("%s (QEMU %s) can attach no vcrypto device: QEMU 7.2 or newer can", q.Path, q.Version)

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"vcrypto/internal/vm"
-	"vcrypto/internal/vmm"
 )
 
 // driverTest returns one of the driver's own test programs.
@@ -27,12 +26,12 @@ func driverTest(t *testing.T, name string) vm.File {
 // programs that use it in all the manners there are, and its end.
 func TestGuestDriver(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		d := serve(t)
+		d := w.serve(t)
 		c := withDriver(t, "")
 		c.QEMU = w.qemu.Path
 		c.CPUs = 2
 		c.Devices = attach(t, w, d.socket)
-		for _, name := range []string{"abi", "api", "modes", "async", "parallel", "lifecycle"} {
+		for _, name := range []string{"abi", "api", "compat", "modes", "async", "parallel", "lifecycle"} {
 			c.Files = append(c.Files, driverTest(t, name))
 		}
 		v := boot(t, c)
@@ -43,7 +42,7 @@ func TestGuestDriver(t *testing.T) {
 			t.Errorf("nodes: %s", nodes)
 		}
 		api, modes := []string{"/tests/api"}, []string{"/tests/modes"}
-		if w.route == vmm.RouteGeneric {
+		if w.wholeDevice() {
 			// Here the guest is told of all algorithms.
 			api = append(api, "--require-all")
 			modes = append(modes, "--require-all")
@@ -56,6 +55,7 @@ func TestGuestDriver(t *testing.T) {
 			{"vcrypto", "test", "--size", "3145728"},
 			{"/tests/abi"},
 			api,
+			{"/tests/compat"},
 			modes,
 			{"/tests/async", "--quick"},
 			{"/tests/parallel", "--quick"},
@@ -98,7 +98,7 @@ func TestDeviceWithoutDaemon(t *testing.T) {
 // reset starts anew, and finds a fresh device.
 func TestStopAndReset(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		d := serve(t)
+		d := w.serve(t)
 		c := withDriver(t, "")
 		c.QEMU = w.qemu.Path
 		c.Devices = attach(t, w, d.socket)

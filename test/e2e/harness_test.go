@@ -42,9 +42,26 @@ func (w way) String() string {
 	return fmt.Sprintf("qemu-%d.%d-%s", w.qemu.Version.Major, w.qemu.Version.Minor, w.route)
 }
 
+// wholeDevice says whether the guest sees our device and not QEMU's.
+func (w way) wholeDevice() bool { return w.route != vmm.RouteCryptodev }
+
+// transport returns the transport of the way's route.
+func (w way) transport() string {
+	if w.route == vmm.RouteVFIOUser {
+		return vmm.TransportVFIOUser
+	}
+	return vmm.TransportVhostUser
+}
+
+// serve starts a daemon that speaks the way's protocol.
+func (w way) serve(t *testing.T, args ...string) *daemon {
+	t.Helper()
+	return serve(t, append([]string{"--transport", w.transport()}, args...)...)
+}
+
 // ways returns the QEMUs and routes to test: the system's through
-// cryptodev-vhost-user and the newest through the generic device, and with
-// testAll every combination that there is.
+// cryptodev-vhost-user and the newest through the generic device and over
+// vfio-user, and with testAll every combination that there is.
 func ways(t *testing.T) []way {
 	t.Helper()
 	system, err := vm.FindQEMU(vm.QEMUName)
@@ -56,7 +73,7 @@ func ways(t *testing.T) []way {
 		t.Fatalf("a QEMU with the generic vhost-user device: %v", err)
 	}
 	if !testAll {
-		return []way{{system, vmm.RouteCryptodev}, {newest, vmm.RouteGeneric}}
+		return []way{{system, vmm.RouteCryptodev}, {newest, vmm.RouteGeneric}, {newest, vmm.RouteVFIOUser}}
 	}
 	var all []way
 	for _, q := range vm.FindQEMUs() {

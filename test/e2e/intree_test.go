@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,8 +12,12 @@ import (
 	"vcrypto/engine"
 	"vcrypto/engine/gocrypto"
 	"vcrypto/internal/vm"
+	"vcrypto/internal/vmm"
+	"vcrypto/vfiouser"
+	"vcrypto/vfiouser/virtiopci"
 	"vcrypto/vhostuser"
 	"vcrypto/virtio"
+	"vcrypto/virtio/sock"
 	"vcrypto/virtiocrypto"
 	"vcrypto/virtiocrypto/vhostcrypto"
 )
@@ -28,7 +31,7 @@ const (
 // self-test passes.
 func TestInTreeDriver(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		d := serve(t)
+		d := w.serve(t)
 		v := boot(t, vm.Config{
 			QEMU:    w.qemu.Path,
 			Modules: []string{"virtio_crypto"},
@@ -62,8 +65,7 @@ func TestInTreeDriver(t *testing.T) {
 // one says something: an engine that is wrong fails it.
 func TestInTreeSelfTestRuns(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
-		socket := filepath.Join(t.TempDir(), "s")
-		serveWrong(t, socket)
+		socket := serveEngine(t, w, wrongEngine{gocrypto.New()})
 		v := boot(t, vm.Config{
 			QEMU:    w.qemu.Path,
 			Modules: []string{"virtio_crypto"},
@@ -76,22 +78,41 @@ func TestInTreeSelfTestRuns(t *testing.T) {
 	})
 }
 
-// serveWrong serves a device whose engine gets the last bit of everything
-// wrong.
-func serveWrong(t *testing.T, socket string) {
-	l, err := vhostuser.Listen(socket)
+// serveEngine serves a device with an engine of the test's, and returns its
+// socket.
+func serveEngine(t *testing.T, w way, e engine.Engine) (socket string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "s")
+	l, err := sock.Listen(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
+	newDevice := func() (*virtiocrypto.Device, *virtio.Instance, error) {
+		d, err := virtiocrypto.New(virtiocrypto.Options{Engine: e})
+		if err != nil {
+			return nil, nil, err
+		}
+		return d, virtio.NewInstance(d, virtio.Options{}), nil
+	}
 	done := make(chan error, 1)
 	go func() {
-		done <- l.Serve(t.Context(), func() (*virtio.Instance, vhostuser.Extension, error) {
-			d, err := virtiocrypto.New(virtiocrypto.Options{Engine: wrongEngine{gocrypto.New()}})
+		if w.route == vmm.RouteVFIOUser {
+			done <- vfiouser.ServeListener(t.Context(), l, func() (vfiouser.Device, error) {
+				_, in, err := newDevice()
+				if err != nil {
+					return nil, err
+				}
+				return virtiopci.New(in, virtiopci.Options{})
+			}, vfiouser.Options{})
+			return
+		}
+		done <- vhostuser.ServeListener(t.Context(), l, func() (*virtio.Instance, vhostuser.Extension, error) {
+			d, in, err := newDevice()
 			if err != nil {
 				return nil, nil, err
 			}
-			return virtio.NewInstance(d, virtio.Options{}), vhostcrypto.New(d, nil), nil
-		}, vhostuser.Options{Log: slog.New(slog.DiscardHandler)})
+			return in, vhostcrypto.New(d, nil), nil
+		}, vhostuser.Options{})
 	}()
 	t.Cleanup(func() {
 		if err := <-done; err != nil {
@@ -99,8 +120,10 @@ func serveWrong(t *testing.T, socket string) {
 		}
 		l.Close()
 	})
+	return socket
 }
 
+// wrongEngine gets the last bit of everything wrong.
 type wrongEngine struct{ engine.Engine }
 
 func (e wrongEngine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {

@@ -13,9 +13,11 @@
 //	t.Release()                  // buf must not be touched after this
 //
 // Changing the regions makes a new table current, waits until nobody holds
-// the old one, and only then unmaps what is gone. So a holder lets go soon,
+// an old one, and only then unmaps what is gone. So a holder lets go soon,
 // and takes no new work when [Memory.Current] is no longer the table it
-// holds.
+// holds. [Memory.RemoveWithin] bounds the waiting: what cannot be unmapped yet
+// stays mapped, out of reach of new work, until a later change finds it
+// unused.
 //
 // The bytes are shared with a guest that may write to them at any time:
 // copy, then check the copy, then use the copy. A region whose file is made
@@ -29,6 +31,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Errors of this package. Test with errors.Is.
@@ -39,6 +42,9 @@ var (
 	ErrOverlap = errors.New("memory region overlaps another or wraps around")
 	// ErrNoRegion: no region has this address and size.
 	ErrNoRegion = errors.New("no such memory region")
+	// ErrInUse: a region that was taken away is still in use and stays mapped
+	// for as long.
+	ErrInUse = errors.New("guest memory that was taken away is still in use")
 )
 
 // Region is a run of guest physical addresses mapped here.
@@ -171,11 +177,21 @@ func (t *Table) Release() {
 	}
 }
 
-// retire waits until nobody holds the table. It is no longer current.
-func (t *Table) retire() {
+// held reports whether somebody holds the table, which is no longer current.
+func (t *Table) held() bool {
 	t.retired.Store(true)
-	for t.users.Load() != 0 {
-		<-t.idle
+	return t.users.Load() != 0
+}
+
+// retire waits until nobody holds the table, which is no longer current, or
+// until late is closed.
+func (t *Table) retire(late <-chan struct{}) {
+	for t.held() {
+		select {
+		case <-t.idle:
+		case <-late:
+			return
+		}
 	}
 }
 
@@ -189,8 +205,12 @@ func notMapped(addr, n uint64) error {
 type Memory struct {
 	current atomic.Pointer[Table]
 
-	// mu is held by changes, from beginning to end.
+	// mu is held by changes, from beginning to end, and guards what follows.
 	mu sync.Mutex
+	// former are tables that were replaced and may still be held, gone the
+	// regions to unmap when none of them is.
+	former []*Table
+	gone   []Region
 }
 
 // Current returns the current table, for comparing with the one that is held.
@@ -219,6 +239,9 @@ func (m *Memory) Acquire() *Table {
 	}
 }
 
+// forever is a patience without end.
+const forever = -1
+
 // Set replaces all regions and returns when the old ones are unmapped. The
 // memory owns the new ones then; on an error they stay the caller's and the
 // old ones stay in place. An error that only says an old region could not be
@@ -226,37 +249,45 @@ func (m *Memory) Acquire() *Table {
 func (m *Memory) Set(regions []Region) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var old []Region
-	if t := m.current.Load(); t != nil {
-		old = t.regions
-	}
-	return m.swap(regions, old)
+	return m.swap(regions, m.regions(), forever)
 }
 
-// Add adds a region. On an error it stays the caller's.
+// Add adds a region. On an error it stays the caller's. It waits for nobody.
 func (m *Memory) Add(r Region) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var regions []Region
-	if t := m.current.Load(); t != nil {
-		regions = slices.Clone(t.regions)
-	}
-	return m.swap(append(regions, r), nil)
+	return m.swap(append(slices.Clone(m.regions()), r), nil, 0)
 }
 
 // Remove takes away the region with exactly this address and size and returns
 // when it is unmapped.
-func (m *Memory) Remove(addr, size uint64) error {
+func (m *Memory) Remove(addr, size uint64) error { return m.remove(addr, size, forever) }
+
+// RemoveWithin is Remove with an end to its patience. The region is taken
+// away in any case; [ErrInUse] says that somebody holds a table from before,
+// so that this region, or another taken away earlier, had to stay mapped.
+func (m *Memory) RemoveWithin(addr, size uint64, patience time.Duration) error {
+	return m.remove(addr, size, max(patience, 0))
+}
+
+func (m *Memory) remove(addr, size uint64, patience time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t := m.current.Load(); t != nil {
-		for i, r := range t.regions {
-			if r.Addr == addr && r.Size() == size {
-				return m.swap(slices.Delete(slices.Clone(t.regions), i, i+1), []Region{r})
-			}
-		}
+	regions := m.regions()
+	i := slices.IndexFunc(regions, func(r Region) bool { return r.Addr == addr && r.Size() == size })
+	if i < 0 {
+		return fmt.Errorf("remove %d bytes at %#x: %w", size, addr, ErrNoRegion)
 	}
-	return fmt.Errorf("remove %d bytes at %#x: %w", size, addr, ErrNoRegion)
+	gone := regions[i]
+	return m.swap(slices.Delete(slices.Clone(regions), i, i+1), []Region{gone}, patience)
+}
+
+// regions returns those of the current table. m.mu is held.
+func (m *Memory) regions() []Region {
+	if t := m.current.Load(); t != nil {
+		return t.regions
+	}
+	return nil
 }
 
 // ErrUnmap: the kernel refused to unmap a region.
@@ -264,16 +295,58 @@ var ErrUnmap = errors.New("could not unmap guest memory")
 
 // swap makes regions current and unmaps gone once they are unused. m.mu is
 // held.
-func (m *Memory) swap(regions, gone []Region) error {
+func (m *Memory) swap(regions, gone []Region, patience time.Duration) error {
 	t, err := newTable(regions)
 	if err != nil {
 		return err
 	}
 	if old := m.current.Swap(t); old != nil {
-		old.retire()
+		m.former = append(m.former, old)
 	}
+	m.gone = append(m.gone, gone...)
+	var late chan struct{} // closed when it is late; nil: never
+	if patience >= 0 {
+		late = make(chan struct{})
+		defer time.AfterFunc(patience, func() { close(late) }).Stop()
+	}
+	if len(gone) > 0 {
+		for _, t := range m.former {
+			t.retire(late)
+		}
+	}
+	if done, err := m.reclaim(); done {
+		return err
+	}
+	if len(gone) > 0 {
+		return fmt.Errorf("%w: %d bytes at %#x", ErrInUse, m.gone[0].Size(), m.gone[0].Addr)
+	}
+	return nil
+}
+
+// Reclaim unmaps what [Memory.RemoveWithin] had to leave mapped, if it is
+// unused by now, and reports whether nothing of that is left.
+func (m *Memory) Reclaim() (done bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	done, err = m.reclaim()
+	return done || len(m.gone) == 0, err
+}
+
+// reclaim unmaps what is gone if nobody holds a table from before, and reports
+// whether nobody does. m.mu is held.
+func (m *Memory) reclaim() (bool, error) {
+	m.former = slices.DeleteFunc(m.former, func(t *Table) bool { return !t.held() })
+	if len(m.former) > 0 {
+		return false, nil
+	}
+	return true, m.unmap()
+}
+
+// unmap unmaps what is gone. Nobody holds a table that has it, and m.mu is
+// held.
+func (m *Memory) unmap() error {
 	var errs []error
-	for _, r := range gone {
+	for _, r := range m.gone {
 		if r.Unmap == nil {
 			continue
 		}
@@ -281,5 +354,6 @@ func (m *Memory) swap(regions, gone []Region) error {
 			errs = append(errs, fmt.Errorf("%w: %d bytes at %#x: %w", ErrUnmap, r.Size(), r.Addr, err))
 		}
 	}
+	m.gone = nil
 	return errors.Join(errs...)
 }

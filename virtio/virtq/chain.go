@@ -28,13 +28,15 @@ type Chain struct {
 	// at the table.
 	base  base
 	first uint32
-	head  uint16
+	head  uint16    // the first descriptor; of a packed ring the chain's id
 	write uint16    // descFWrite once a writable descriptor was seen
 	split int       // index in segs of the first writable segment
 	total uint64    // bytes
 	end   uint64    // guest address after the last segment, or noEnd
 	segs  []segment // all of them
 	q     *Split
+
+	places uint16 // descriptors, in a packed ring
 
 	inline [inlineSegments]segment
 }

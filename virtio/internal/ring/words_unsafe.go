@@ -80,10 +80,9 @@ func StoreWordFence(w *uint32, v uint32) {
 	Fence()
 }
 
-// Load16, Load32 and Load64 read a field at once.
+// Load16 and Load32 read a field at once.
 func Load16(b []byte) uint16 { return *(*uint16)(unsafe.Pointer(&b[:2][0])) }
 func Load32(b []byte) uint32 { return *(*uint32)(unsafe.Pointer(&b[:4][0])) }
-func Load64(b []byte) uint64 { return *(*uint64)(unsafe.Pointer(&b[:8][0])) }
 
 // Store16, Store32 and Store64 write a field at once.
 func Store16(b []byte, v uint16) { *(*uint16)(unsafe.Pointer(&b[:2][0])) = v }
@@ -104,3 +103,42 @@ func (d *Desc) Load() (addr uint64, length uint32, flags, next uint16) {
 	rest := d.rest
 	return d.addr, uint32(rest), uint16(rest >> (8 * (DescFlags - DescLen))), uint16(rest >> (8 * (DescNext - DescLen)))
 }
+
+// tail is the word with a packed descriptor's id and flags.
+func (d *Desc) tail() *uint32 {
+	return (*uint32)(unsafe.Add(unsafe.Pointer(d), PackedID))
+}
+
+// LoadTail reads a packed descriptor's id and flags. It acquires: what the
+// other side wrote before it wrote the flags is read after them.
+func (d *Desc) LoadTail() (id, flags uint16) {
+	w := atomic.LoadUint32(d.tail())
+	return uint16(w), uint16(w >> 16)
+}
+
+// StoreTail writes a packed descriptor's id and flags, and releases.
+func (d *Desc) StoreTail(id, flags uint16) {
+	atomic.StoreUint32(d.tail(), uint32(flags)<<16|uint32(id))
+}
+
+// StoreTailFence is StoreTail and a full barrier.
+func (d *Desc) StoreTailFence(id, flags uint16) {
+	StoreWordFence(d.tail(), uint32(flags)<<16|uint32(id))
+}
+
+// LoadBody reads a packed descriptor's address and length.
+func (d *Desc) LoadBody() (addr uint64, length uint32) { return d.addr, uint32(d.rest) }
+
+// StoreBody writes a packed descriptor's address and length.
+func (d *Desc) StoreBody(addr uint64, length uint32) {
+	d.addr = addr
+	d.StoreLength(length)
+}
+
+// StoreLength writes a descriptor's length.
+func (d *Desc) StoreLength(length uint32) {
+	*(*uint32)(unsafe.Add(unsafe.Pointer(d), DescLen)) = length
+}
+
+// LoadWord loads and acquires.
+func LoadWord(w *uint32) uint32 { return atomic.LoadUint32(w) }

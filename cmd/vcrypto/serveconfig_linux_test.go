@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"vcrypto/vhostuser"
+)
+
+const deviceA = `
+[[device]]
+name = "a"
+socket = { path = "DIR/a", mode = "0640" }
+engines = { default = "gocrypto", aes-ctr = "auto" }
+`
+
+const deviceB = `
+[[device]]
+name = "b"
+socket.path = "DIR/b"
+engines.default = "gocrypto"
+queues = 2
+`
+
+// TestServeConfig: devices come up, one that is killed comes up again, and a
+// reload touches no device that stays as it is: its session goes on.
+func TestServeConfig(t *testing.T) {
+	dir := t.TempDir()
+	file := settings(t, dir, deviceA+deviceB)
+	d := startProgram(t, "serve", "--config", file)
+	a, b := connect(t, dir+"/a", 1), connect(t, dir+"/b", 2)
+	session := a.session()
+	a.works(session)
+	b.works(b.session())
+	if st, err := os.Stat(dir + "/a"); err != nil || st.Mode().Perm() != 0o640 {
+		t.Errorf("socket a: %v, %v, want mode 0640", st.Mode(), err)
+	}
+	if st, err := os.Stat(dir + "/b"); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("socket b: %v, %v, want mode 0600", st.Mode(), err)
+	}
+
+	before := d.pid("b")
+	if err := unix.Kill(before, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	d.says(`ended by itself.*device=b.*killed`, 1)
+	d.says(`device started" device=b`, 2)
+	b = connect(t, dir+"/b", 2)
+	b.works(b.session())
+	a.works(session)
+
+	// c comes, b goes, a stays.
+	settings(t, dir, deviceA+strings.ReplaceAll(deviceB, `b"`, `c"`))
+	d.signal(unix.SIGHUP)
+	d.says(`configuration in force.*added=\[c\] removed=\[b\] replaced=\[\] kept=\[a\]`, 1)
+	c := connect(t, dir+"/c", 2)
+	c.works(c.session())
+	if _, err := os.Stat(dir + "/b"); err == nil {
+		t.Error("the socket of a device that was removed is there")
+	}
+	a.works(session)
+
+	// A bad file changes nothing, and all that is wrong is said.
+	settings(t, dir, strings.ReplaceAll(deviceB, "queues = 2", "queues = 0\nquues = 1"))
+	d.signal(unix.SIGHUP)
+	d.says(`configuration is refused`, 1)
+	d.says(`line=6 err=.*queues: 0 is not between`, 1)
+	d.says(`line=7 err=.*quues: there is no such key`, 1)
+	a.works(session)
+	c.works(c.session())
+
+	// A device that is changed is started anew, with what is new.
+	settings(t, dir, deviceA+strings.ReplaceAll(strings.ReplaceAll(deviceB, `b"`, `c"`), "queues = 2", "queues = 1\nalgorithms = [\"aes-ctr\"]\nlimits.sessions = 1"))
+	d.signal(unix.SIGHUP)
+	d.says(`added=\[\] removed=\[\] replaced=\[c\] kept=\[a\]`, 1)
+	c = connect(t, dir+"/c", 1)
+	c.works(c.session())
+	a.works(session)
+
+	pids := []int{d.pid("a"), d.pid("c")}
+	d.end()
+	for _, pid := range pids {
+		if unix.Kill(pid, 0) == nil {
+			t.Errorf("process %d is still there", pid)
+		}
+	}
+	for _, name := range []string{"a", "c"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("socket %s is still there", name)
+		}
+	}
+}
+
+// TestSupervisorKilled: devices do not outlive their supervisor, however it
+// ends.
+func TestSupervisorKilled(t *testing.T) {
+	dir := t.TempDir()
+	d := startProgram(t, "serve", "--config", settings(t, dir, deviceA))
+	connect(t, dir+"/a", 1)
+	pid := d.pid("a")
+	d.signal(unix.SIGKILL)
+	d.until("the device ends", func() bool { return unix.Kill(pid, 0) != nil })
+	if _, err := os.Stat(dir + "/a"); err == nil {
+		t.Error("its socket is still there")
+	}
+}
+
+// TestDrain: a reload that drains a device takes HW_READY off and tells the
+// guest; what the guest has goes on, and its end is logged. Signals to a
+// device's own process do the same.
+func TestDrain(t *testing.T) {
+	dir := t.TempDir()
+	file := settings(t, dir, deviceA)
+	d := startProgram(t, "serve", "--config", file)
+	g := connect(t, dir+"/a", 1)
+	session := g.session()
+	changed := func(ready bool) {
+		t.Helper()
+		if r, err := g.channel.Receive(patience); err != nil || r != vhostuser.BackendConfigChange {
+			t.Fatalf("the device says %v, %v, want a configuration change", r, err)
+		}
+		if g.ready() != ready {
+			t.Errorf("the device is ready: %t", !ready)
+		}
+		g.works(session)
+	}
+	if !g.ready() {
+		t.Fatal("a new device is not ready")
+	}
+	settings(t, dir, deviceA+"drain = true\n")
+	d.signal(unix.SIGHUP)
+	changed(false)
+	settings(t, dir, deviceA)
+	d.signal(unix.SIGHUP)
+	changed(true)
+	if err := unix.Kill(d.pid("a"), unix.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	changed(false)
+	if strings.Contains(d.said(), "drained: ") {
+		t.Error("a device with a session counts as drained")
+	}
+	g.must(g.control.Destroy(session))
+	d.says("drained: no session is open", 1)
+	g.close()
+
+	// The next connection finds it drained too, and is told of the end.
+	g = connect(t, dir+"/a", 1)
+	if g.ready() {
+		t.Error("the next device is ready")
+	}
+	session = g.session()
+	unix.Kill(d.pid("a"), unix.SIGUSR2)
+	changed(true)
+	d.end()
+}
+
+// TestShares: a flood on one device leaves another what is its due. With a
+// limit the flood has that and no more; without, and with all on one CPU, the
+// kernel shares it out between the devices' processes.
+func TestShares(t *testing.T) {
+	const long = time.Second
+	flood := func(t *testing.T, dir string) (a, b int, took time.Duration) {
+		ga, gb := connect(t, dir+"/a", 1), connect(t, dir+"/b", 2)
+		start := time.Now()
+		end := start.Add(long)
+		var wg sync.WaitGroup
+		var errA, errB error
+		wg.Go(func() { a, errA = ga.flood(0, 128, 4096, end) })
+		wg.Go(func() { b, errB = gb.flood(0, 8, 4096, end) })
+		wg.Wait()
+		if errA != nil || errB != nil {
+			t.Fatal(errA, errB)
+		}
+		return a, b, time.Since(start)
+	}
+	t.Run("limited", func(t *testing.T) {
+		dir := t.TempDir()
+		d := startProgram(t, "serve", "--config", settings(t, dir, deviceA+"limits = { requests = 1000, requests-burst = 100 }\n"+deviceB))
+		a, b, took := flood(t, dir)
+		t.Logf("a flood on a device of 1000 requests/s: %d requests in %v; meanwhile %d on the other", a, took, b)
+		if most := 100 + int(took.Seconds()*1000) + 1; a > most {
+			t.Errorf("the flood had %d requests done, the limit is %d", a, most)
+		}
+		if b <= a {
+			t.Errorf("the other device did %d requests, less than the one that is limited: %d", b, a)
+		}
+		d.end()
+	})
+	t.Run("one CPU", func(t *testing.T) {
+		var set unix.CPUSet
+		if err := unix.SchedGetaffinity(0, &set); err != nil {
+			t.Fatal(err)
+		}
+		cpu := 0
+		for !set.IsSet(cpu) {
+			cpu++
+		}
+		dir := t.TempDir()
+		pinned := "cpus = [" + string(rune('0'+cpu)) + "]\n"
+		d := startProgram(t, "serve", "--config", settings(t, dir, deviceA+pinned+deviceB+pinned))
+		a, b, took := flood(t, dir)
+		t.Logf("two devices on a CPU: %d requests with 128 in flight, %d with 8 in flight, in %v", a, b, took)
+		// The other's driver has to be scheduled too, on a machine that may
+		// be busy: this is about being starved, not about fairness.
+		if b < a/50 || b < 10 {
+			t.Errorf("the flood had %d requests done and the other device %d", a, b)
+		}
+		d.end()
+	})
+}
+
+// TestCheckConfig: a good file is summed up, a bad one is an error.
+func TestCheckConfig(t *testing.T) {
+	run := func(args ...string) (out string, err error) {
+		self, _ := os.Executable()
+		cmd := exec.Command(self, append([]string{"serve", "--check-config", "--config"}, args...)...)
+		cmd.Env = append(os.Environ(), asProgram+"=1")
+		b, err := cmd.CombinedOutput()
+		return string(b), err
+	}
+	out, err := run("../../docs/vcrypto.toml")
+	if err != nil || !strings.Contains(out, "2 devices") || !strings.Contains(out, "/run/vcrypto/vm2.sock") {
+		t.Errorf("a good file: %v, %s", err, out)
+	}
+	if out, err = run("../../docs/vcrypto.toml", "--json"); err != nil || !json.Valid([]byte(out)) {
+		t.Errorf("a good file: %v, %s", err, out)
+	}
+	bad := settings(t, t.TempDir(), deviceA+"queues = 1_000\n"+deviceA)
+	out, err = run(bad)
+	for _, want := range []string{bad + ":6: ", "queues: 1000 is not between", bad + ":9: ", "another device of this name", bad + ":10: "} {
+		if err == nil || !strings.Contains(out, want) {
+			t.Errorf("a bad file: %v, %s, want %q", err, out, want)
+		}
+	}
+	if _, err := run(filepath.Join(t.TempDir(), "none")); err == nil {
+		t.Error("a file that is not there is in order")
+	}
+}
+
+// TestArguments: a device's process takes the arguments that are made for it,
+// whatever the file says.
+func TestArguments(t *testing.T) {
+	dir := t.TempDir()
+	d := startProgram(t, "serve", "--config", settings(t, dir, `
+[[device]]
+name = "a"
+socket = { path = "DIR/a b", mode = 0o666, group = `+groupID()+` }
+engines = { default = "gocrypto", aes-cbc = "auto", aes-xts = "gocrypto" }
+cryptodev = "/dev/null"
+queues = 3
+services = ["cipher", "mac"]
+legacy = true
+spin = "1ms"
+cpus = [0]
+[device.limits]
+sessions = 3
+request-size = "64KiB"
+requests = 1_000_000
+bytes = "1GB"
+bytes-burst = "1MB"
+`))
+	g := connect(t, dir+"/a b", 3)
+	for range 3 {
+		g.works(g.session())
+	}
+	b, err := g.fe.GetConfig(0, 56)
+	g.must(err)
+	if b[4] != 3 || b[8] != 1<<0|1<<2 || b[48] != 0 || b[50] != 1 {
+		t.Errorf("configuration space %x: want 3 queues, services 5, requests of 65536 bytes", b)
+	}
+	st, err := os.Stat(dir + "/a b")
+	if err != nil || st.Mode().Perm() != 0o666 || st.Mode().Type() != fs.ModeSocket {
+		t.Errorf("the socket: %v, %v", st.Mode(), err)
+	}
+	d.end()
+}
+
+func groupID() string {
+	b, _ := json.Marshal(os.Getgid())
+	return string(b)
+}
