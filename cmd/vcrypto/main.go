@@ -66,6 +66,7 @@ does the cryptography on the host. Programs in the VM reach it through
 		newBenchCommand(),
 		newEnginesCommand(),
 		newTestCommand(),
+		newSpeedCommand(),
 		newVMCommand(),
 	)
 	return root

@@ -334,7 +334,8 @@ static struct vcd_data *vcd_async_first(struct vcd_file *f)
  * @f: the file
  * @cop: out: the operation that was done first of those not fetched yet
  *
- * Return: -EBUSY if there is none, else what became of it.
+ * Return: -EBUSY if there is none, else what became of it: that itself may not
+ * be -EBUSY.
  */
 int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop)
 {
@@ -369,7 +370,7 @@ int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop)
 	if (full && waitqueue_active(&f->wait))
 		wake_up_poll(&f->wait, EPOLLOUT | EPOLLWRNORM);
 	vcd_file_update(f);
-	return err;
+	return err == -EBUSY ? -EIO : err;
 }
 
 /* Nobody fetches any more: what is done is freed, what flies when it lands. */
@@ -409,7 +410,7 @@ __poll_t vcd_poll(struct file *filp, poll_table *wait)
 	struct vcd_file *f = filp->private_data;
 	__poll_t wanted = poll_requested_events(wait) | EPOLLERR | EPOLLHUP;
 	__poll_t events;
-	u64 budget, end;
+	u64 budget, start, took;
 
 	poll_wait(filp, &f->wait, wait);
 	poll_wait(filp, &f->dev->gone_wait, wait);
@@ -421,14 +422,15 @@ __poll_t vcd_poll(struct file *filp, poll_table *wait)
 
 	budget = vcd_spin_budget(f->dev, 0);
 	if (budget) {
-		end = local_clock() + budget;
+		start = local_clock();
 		do {
 			cpu_relax();
 			vcd_file_drain(f);
 			events = vcd_ready(f);
-		} while (!(events & wanted) && local_clock() < end &&
+			took = local_clock() - start;
+		} while (!(events & wanted) && took < budget &&
 			 !need_resched() && !signal_pending(current));
-		vcd_spin_done(f->dev, events & wanted);
+		vcd_spin_done(f->dev, events & wanted ? took : budget, budget);
 	}
 	if (!(events & wanted)) {
 		vcd_file_waiting(f, true);

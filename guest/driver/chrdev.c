@@ -416,7 +416,8 @@ long vcd_ioctl(struct file *filp, unsigned int cmd, unsigned long arg_)
 		return vcd_ioctl_async(f, &u.crypt);
 	case CIOCASYNCFETCH:
 		err = vcd_async_fetch(f, &u.crypt);
-		if (!err && copy_to_user(arg, &u.crypt, sizeof(u.crypt)))
+		/* Of one that failed too: the caller can tell which it was. */
+		if (err != -EBUSY && copy_to_user(arg, &u.crypt, sizeof(u.crypt)))
 			err = -EFAULT;
 		return err;
 	case CIOCCPHASH:

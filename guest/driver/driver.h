@@ -167,7 +167,7 @@ struct vcd_device {
 
 	atomic_t file_waiters;		/* files that need interrupts */
 	unsigned int skip_spin;		/* sleep at once, so many times */
-	unsigned int spin_backoff;	/* and next time so many */
+	unsigned int spin_misses;	/* looks in vain, one after the other */
 };
 
 /* What one user holds, on all devices. */
@@ -366,7 +366,7 @@ int vcd_submit(struct vcd_req *r, struct scatterlist *sgs[],
 	       unsigned int out, unsigned int in, bool killable);
 int vcd_wait(struct vcd_req *r, unsigned int bytes);
 u64 vcd_spin_budget(struct vcd_device *d, unsigned int bytes);
-void vcd_spin_done(struct vcd_device *d, bool hit);
+void vcd_spin_done(struct vcd_device *d, u64 took, u64 budget);
 void vcd_returned(struct vcd_queue *q, struct vcd_req *r, struct list_head *done);
 void vcd_deliver(struct vcd_device *d, struct list_head *done);
 void vcd_orphan(struct vcd_device *d, struct vcd_req *r);

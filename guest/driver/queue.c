@@ -9,13 +9,15 @@
 
 #include "driver.h"
 
-static unsigned int spin_us = 50;
+static unsigned int spin_us = 80;
 module_param(spin_us, uint, 0644);
 MODULE_PARM_DESC(spin_us,
-		 "Microseconds to look for an answer before sleeping, and one more for each KiB of data; 0: never (default 50)");
+		 "Microseconds to look for an answer before sleeping, and one more for each KiB of data; 0: never (default 80)");
 
-/* What a look that was in vain costs at most: so many without one. */
-#define VCD_SPIN_BACKOFF	64
+/* Looks in vain, one after the other, that are forgiven. */
+#define VCD_SPIN_MISSES		2U
+/* After more each one is followed by up to so many requests without a look. */
+#define VCD_SPIN_BACKOFF	64U
 
 void vcd_req_init(struct vcd_req *r, struct vcd_queue *q, u32 gen)
 {
@@ -268,38 +270,43 @@ u64 vcd_spin_budget(struct vcd_device *d, unsigned int bytes)
 	return (u64)(min(us, 1000U) + bytes / SZ_1K) * NSEC_PER_USEC;
 }
 
-/* Whether looking paid. Racy on purpose: it is a guess about the next. */
-void vcd_spin_done(struct vcd_device *d, bool hit)
+/*
+ * Whether looking paid: the answer came in half of the time for it, else one
+ * might as well have slept and left the CPU to others, on a crowded host even
+ * to the device. A miss now and then is a host that was busy or asleep,
+ * and the next answer comes fast again; many in a row are a slow device, and
+ * looking is left out for longer and longer. Racy: it is a guess about the next.
+ */
+void vcd_spin_done(struct vcd_device *d, u64 took, u64 budget)
 {
-	unsigned int backoff = hit ? 0 :
-		min(2 * READ_ONCE(d->spin_backoff) + 1, VCD_SPIN_BACKOFF);
+	bool hit = took <= budget / 2;
+	unsigned int misses = hit ? 0 : READ_ONCE(d->spin_misses) + 1;
 
-	if (hit && !READ_ONCE(d->spin_backoff))
-		return;
-	WRITE_ONCE(d->spin_backoff, backoff);
-	WRITE_ONCE(d->skip_spin, backoff);
+	WRITE_ONCE(d->spin_misses, misses);
+	if (misses > VCD_SPIN_MISSES)
+		WRITE_ONCE(d->skip_spin, min(1U << min(misses - VCD_SPIN_MISSES, 16U),
+					     VCD_SPIN_BACKOFF));
 }
 
 /* Look for the answer for a while. */
 static bool vcd_spin(struct vcd_queue *q, struct vcd_req *r, unsigned int bytes)
 {
 	u64 budget = vcd_spin_budget(q->dev, bytes);
-	u64 end;
+	u64 start, took;
+	bool done;
 
 	if (!budget)
 		return false;
-	end = local_clock() + budget;
+	start = local_clock();
 	do {
 		vcd_queue_drain(q);
-		if (completion_done(&r->done)) {
-			vcd_spin_done(q->dev, true);
-			return true;
-		}
+		done = completion_done(&r->done);
+		took = local_clock() - start;
 		cpu_relax();
-	} while (local_clock() < end && !need_resched() &&
+	} while (!done && took < budget && !need_resched() &&
 		 !signal_pending(current) && READ_ONCE(q->vq));
-	vcd_spin_done(q->dev, false);
-	return false;
+	vcd_spin_done(q->dev, done ? took : budget, budget);
+	return done;
 }
 
 /**
