@@ -9,7 +9,8 @@
  *                        cipher.c     ciphers and AEADs, in chunks
  *                        hash.c       hashes: here in parts, there at once
  *                        session.c    keys, and their sessions on the device
- *                        request.c    a data request: memory, layout, answer
+ *                        request.c    a data request's memory: copied, pinned
+ *                        message.c    a data request's layout and answer
  *                        queue.c      requests on a virtqueue, and their return
  *                        device.c     start, stop, timeout, reset
  *                        algs.c       algorithms by number
@@ -69,6 +70,8 @@
 #define VCD_MAX_WHOLE		(VCD_MAX_SEG_SIZE * VCD_MAX_SEGS)
 /* Pages of a chunk of the caller's own memory, which may begin anywhere. */
 #define VCD_MAX_PAGES		(VCD_MAX_CHUNK / PAGE_SIZE + 1)
+/* Not a status of the specification: shows whether the device wrote one. */
+#define VCD_NO_STATUS		0xff
 /* Besides the data, in and out: header and IV, tag, AAD; status. */
 #define VCD_EXTRA_DESCS		4
 /* Asynchronous operations on one file: in flight, and not yet fetched. */
@@ -289,16 +292,41 @@ struct vcd_mem {
 };
 
 /*
- * A request on a data queue, and what becomes of it. kmalloc'ed: the device
- * reads and writes parts of it. Its data is in segments of ours, where it
- * works in place, or in pages of the caller's.
+ * A request on a data queue: its header, and where its data is. In memory of
+ * kmalloc(), since the device reads and writes parts of it.
  */
-struct vcd_data {
+struct vcd_msg {
 	struct vcd_req req;
-	struct vcd_device *dev;
 	struct vcd_session *session;	/* held while in flight */
 	enum vcd_slot slot;
 	u64 id;				/* of the session on the wire */
+
+	struct scatterlist *src;
+	struct scatterlist *dst;	/* NULL: the device writes no data */
+	struct scatterlist *aad;
+	unsigned int src_len, dst_len;
+	unsigned int aad_len;
+	bool aad_first;			/* before the source, as chains have it */
+	unsigned int ivlen;		/* bytes of iv sent */
+	unsigned int tag_in;		/* bytes of tag sent, behind the source */
+	unsigned int result;		/* bytes of answer before the status */
+	bool short_ok;			/* less than dst_len is an answer too */
+
+	/* Read by the device, in this order. */
+	struct virtio_crypto_op_data_req out;
+	u8 iv[VCD_BLOCK];
+	u8 tag[VCD_MAX_RESULT];
+	/* Written by the device: cache lines of its own. */
+	u8 in[VCD_MAX_RESULT + sizeof(struct virtio_crypto_inhdr)] ____cacheline_aligned;
+} ____cacheline_aligned;
+
+/*
+ * A request of /dev/crypto, and what becomes of it. Its data is in segments of
+ * ours, where the device works in place, or in pages of the caller's.
+ */
+struct vcd_data {
+	struct vcd_msg m;
+	struct vcd_device *dev;
 
 	unsigned int seg_size;
 	unsigned int nsegs;
@@ -309,17 +337,12 @@ struct vcd_data {
 	struct page *pages[2 * VCD_MAX_PAGES];
 	struct scatterlist src_sg[VCD_MAX_PAGES];
 	struct scatterlist dst_sg[VCD_MAX_PAGES];
-	struct scatterlist *dst;	/* NULL: the device writes no data */
-	unsigned int src_len, dst_len;
-	unsigned int ivlen;		/* bytes of iv sent */
-	unsigned int tag_in;		/* bytes of tag sent */
-	u8 *aad;
-	unsigned int aad_len;
-	unsigned int result;		/* bytes of answer before the status */
+	u8 *aad;			/* kmalloc'ed */
+	struct scatterlist aad_sg;
 
 	/* Of an asynchronous operation. */
 	struct vcd_file *file;
-	struct mm_struct *mm;
+	struct mm_struct *mm;		/* whose memory it works on */
 	struct crypt_op cop;
 	int err;
 	bool copied;			/* the destination is written when fetched */
@@ -327,14 +350,7 @@ struct vcd_data {
 	u8 next_iv[VCD_BLOCK];
 	u8 digest[VCD_MAX_RESULT];
 	unsigned int digestsize;
-
-	/* Read by the device, in this order. */
-	struct virtio_crypto_op_data_req out;
-	u8 iv[VCD_BLOCK];
-	u8 tag[VCD_MAX_RESULT];
-	/* Written by the device: cache lines of its own. */
-	u8 in[VCD_MAX_RESULT + sizeof(struct virtio_crypto_inhdr)] ____cacheline_aligned;
-} ____cacheline_aligned;
+};
 
 /* An operation of CIOCCRYPT on its way. */
 struct vcd_op {
@@ -397,6 +413,18 @@ void vcd_user_put(struct vcd_user *u);
 int vcd_user_session(struct vcd_user *u);
 bool vcd_user_pin(struct vcd_user *u, unsigned int pages);
 
+/* message.c */
+struct vcd_lists {
+	struct scatterlist hdr, tag, in;
+	struct scatterlist *sgs[6];
+	unsigned int out, total;
+};
+void vcd_msg_header(struct vcd_msg *m, u32 opcode, u32 algo);
+void vcd_msg_lists(struct vcd_msg *m, struct vcd_lists *l);
+void vcd_msg_prepare(struct vcd_msg *m, struct vcd_session *s,
+		     enum vcd_slot slot, u64 id, u32 gen);
+int vcd_msg_result(struct vcd_msg *m);
+
 /* request.c */
 struct vcd_data *vcd_data_get(struct vcd_device *d);
 void vcd_data_put(struct vcd_data *r);
@@ -408,9 +436,7 @@ bool vcd_data_pin(struct vcd_data *r, struct vcd_user *u, u8 __user *src,
 void vcd_data_unpin(struct vcd_data *r, bool dirty);
 u8 *vcd_data_at(struct vcd_data *r, unsigned int off);
 void vcd_data_segs(struct vcd_data *r, unsigned int len);
-void vcd_data_header(struct vcd_data *r, u32 opcode, u32 algo);
 int vcd_data_submit(struct vcd_data *r, struct vcd_session *s, enum vcd_slot slot);
-int vcd_data_result(struct vcd_data *r);
 int vcd_data_send(struct vcd_data **rp, struct vcd_session *s, enum vcd_slot slot);
 void vcd_pool_free(struct vcd_device *d);
 int vcd_copy_in(void *to, struct vcd_mem from, unsigned int off, unsigned int len);

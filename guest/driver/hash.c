@@ -155,14 +155,14 @@ static int vcd_hash_send(struct vcd_data **rp, struct vcd_session *s,
 	if (err)
 		return err;
 	vcd_data_segs(r, len);
-	r->dst = NULL;
-	r->dst_len = 0;
-	vcd_data_header(r, s->hash->keyed ? VIRTIO_CRYPTO_MAC : VIRTIO_CRYPTO_HASH,
+	r->m.dst = NULL;
+	r->m.dst_len = 0;
+	vcd_msg_header(&r->m, s->hash->keyed ? VIRTIO_CRYPTO_MAC : VIRTIO_CRYPTO_HASH,
 			s->hash->algo);
-	para = s->hash->keyed ? &r->out.u.mac_req.para.hash : &r->out.u.hash_req.para;
-	r->result = s->hash->digestsize;
+	para = s->hash->keyed ? &r->m.out.u.mac_req.para.hash : &r->m.out.u.hash_req.para;
+	r->m.result = s->hash->digestsize;
 	para->src_data_len = cpu_to_le32(len);
-	para->hash_result_len = cpu_to_le32(r->result);
+	para->hash_result_len = cpu_to_le32(r->m.result);
 	return vcd_data_send(rp, s, VCD_SLOT_HASH);
 }
 
@@ -182,7 +182,7 @@ static int vcd_hash_ask(struct vcd_session *s, struct vcd_mem src, u32 len, u8 *
 		err = vcd_hash_send(&r, s, src, len);
 	} while (err == -ESTALE && --tries);
 	if (!err) {
-		memcpy(digest, r->in, s->hash->digestsize);
+		memcpy(digest, r->m.in, s->hash->digestsize);
 		WRITE_ONCE(s->hash_state, VCD_HASH_SPENT);
 	}
 	if (r)

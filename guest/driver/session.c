@@ -6,9 +6,6 @@
 
 #include "driver.h"
 
-/* Not a status of the specification: shows whether the device wrote one. */
-#define VCD_NO_STATUS	0xff
-
 /* A request on the control queue. kmalloc'ed: the device reads and writes it. */
 struct vcd_ctrl {
 	struct vcd_req req;
