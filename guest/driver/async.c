@@ -28,6 +28,9 @@ static void vcd_file_waiting(struct vcd_file *f, bool waiting)
 	unsigned int i;
 
 	spin_lock_irq(&f->done_lock);
+	/* One who came to wait meanwhile must not be forgotten. */
+	if (!waiting && (f->closed || waitqueue_active(&f->wait)))
+		waiting = true;
 	if (f->waiting != waiting)
 		atomic_add(waiting ? 1 : -1, &d->file_waiters);
 	f->waiting = waiting;
@@ -171,9 +174,9 @@ static int vcd_async_fly(struct vcd_data *r, struct vcd_session *s, const u8 *iv
 		if (wire > cop->len)
 			memset(vcd_data_at(r, cop->len), 0, wire - cop->len);
 		vcd_data_segs(r, wire);
-		mmgrab(current->mm);
-		r->mm = current->mm;
 	}
+	mmgrab(current->mm);
+	r->mm = current->mm;
 	memcpy(r->next_iv, iv, VCD_BLOCK);
 	vcd_cipher_next_iv(r, s, cop->op, cop->len, r->next_iv, true);
 
@@ -359,8 +362,7 @@ int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop)
 		vcd_data_unpin(r, false);
 		r->copied = false;
 		memcpy(o.iv, r->m.iv, VCD_BLOCK);
-		err = r->mm && r->mm != current->mm ? -EIO :
-						      vcd_crypt(r->m.session, &o);
+		err = r->mm == current->mm ? vcd_crypt(r->m.session, &o) : -EIO;
 		memcpy(r->next_iv, o.iv, VCD_BLOCK);
 	}
 	if (!err)

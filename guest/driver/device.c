@@ -201,6 +201,8 @@ void vcd_stop(struct vcd_device *d, enum vcd_state next)
 		wake_up_all(&q->room);
 	}
 	vdev->config->del_vqs(vdev);
+	/* The parked ones are told. */
+	queue_work(vcd_wq, &d->reap);
 }
 
 /* After a reset the core's part of probe is ours to repeat (virtio 1.2, 3.1.1). */
@@ -245,8 +247,8 @@ static void vcd_recover(struct work_struct *work)
 		virtio_add_status(d->vdev, VIRTIO_CONFIG_S_FAILED);
 		goto out;
 	}
-	pr_notice("%s: the device was reset; its requests have failed, its sessions are opened anew when used\n",
-		  d->name);
+	pr_notice_ratelimited("%s: the device was reset; its requests have failed, its sessions are opened anew when used\n",
+			      d->name);
 	queue_work(vcd_wq, &d->config);
 out:
 	mutex_unlock(&d->lock);
@@ -308,14 +310,14 @@ static void vcd_watchdog(struct work_struct *work)
 	smp_mb__after_atomic();
 	/* Answers may lie there: who waits for them need not have asked yet. */
 	for (i = 0; i <= d->ndata; i++)
-		vcd_queue_drain(&d->queues[i]);
+		vcd_queue_drain_all(&d->queues[i]);
 	if (!t || !vcd_oldest(d, &since, &where))
 		return;
 
 	/* The first tick may come right after the request, so one more. */
 	if (now - since > t) {
-		pr_err("%s: no answer on %s for %u seconds: resetting the device\n",
-		       d->name, where->name, t);
+		pr_err_ratelimited("%s: no answer on %s for %u seconds: resetting the device\n",
+				   d->name, where->name, t);
 		WRITE_ONCE(d->silent_gen, gen);
 		vcd_sick(d, gen);
 		return;

@@ -88,6 +88,7 @@ enum vcd_state {
 
 struct vcd_device;
 struct vcd_session;
+struct vcd_ctrl;
 
 /* One virtqueue and the requests the device holds. */
 struct vcd_queue {
@@ -99,6 +100,7 @@ struct vcd_queue {
 	struct virtqueue *vq;		/* NULL while stopped */
 	struct virtqueue *stopping;	/* what vq was, during vcd_stop() */
 	struct list_head inflight;	/* struct vcd_req, oldest first */
+	struct list_head parked;	/* those that wait for room, by resume() */
 	unsigned int returned;		/* counts requests given back */
 	unsigned int sleepers;		/* who needs the device's interrupt */
 	bool armed;			/* it is asked for */
@@ -121,9 +123,11 @@ struct vcd_req {
 	bool inflight;			/* queue->lock */
 	bool orphan;			/* queue->lock: nobody waits */
 	bool counted;			/* queue->lock: one of its sleepers */
+	bool by_irq;			/* nobody will look for it */
 	/* Instead of waking a waiter: in any context, interrupts off or on. */
 	void (*notify)(struct vcd_req *req);
 	void (*orphaned)(struct vcd_req *req);	/* process context */
+	void (*resume)(struct vcd_req *req);	/* likewise: the ring has room */
 };
 
 struct vcd_device {
@@ -281,6 +285,7 @@ struct vcd_session {
 		u64 id;
 		u32 gen;		/* life of the device it belongs to; 0: none */
 		u8 tagsize;
+		struct vcd_ctrl *end;	/* the request that will close it */
 	} wire[VCD_SLOTS];
 	u8 iv[VCD_BLOCK];
 };
@@ -378,8 +383,11 @@ void vcd_queue_interrupt(struct virtqueue *vq);
 void vcd_queue_drain(struct vcd_queue *q);
 void vcd_queue_arm(struct vcd_queue *q);
 void vcd_req_init(struct vcd_req *r, struct vcd_queue *q, u32 gen);
+void vcd_queue_drain_all(struct vcd_queue *q);
+int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
+		   unsigned int out, unsigned int in, unsigned int *seen);
 int vcd_submit(struct vcd_req *r, struct scatterlist *sgs[],
-	       unsigned int out, unsigned int in, bool killable);
+	       unsigned int out, unsigned int in);
 int vcd_wait(struct vcd_req *r, unsigned int bytes);
 u64 vcd_spin_budget(struct vcd_device *d, unsigned int bytes);
 void vcd_spin_done(struct vcd_device *d, u64 took, u64 budget);

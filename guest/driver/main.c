@@ -79,6 +79,7 @@ static int vcd_alloc_queues(struct vcd_device *d)
 		q->dev = d;
 		spin_lock_init(&q->lock);
 		INIT_LIST_HEAD(&q->inflight);
+		INIT_LIST_HEAD(&q->parked);
 		init_waitqueue_head(&q->room);
 		if (i < d->ndata)
 			snprintf(q->name, sizeof(q->name), "dataq.%u", i);
@@ -101,8 +102,9 @@ static void vcd_config_work(struct work_struct *work)
 				status, &status);
 		ready = status & VIRTIO_CRYPTO_S_HW_READY;
 		if (ready != d->hw_ready)
-			pr_info("%s: the device is %s\n", d->name,
-				ready ? "ready" : "not ready: calls get EBUSY");
+			pr_info_ratelimited("%s: the device is %s\n", d->name,
+					    ready ? "ready" :
+						    "not ready: calls get EBUSY");
 		WRITE_ONCE(d->hw_ready, ready);
 	}
 	mutex_unlock(&d->lock);

@@ -30,7 +30,9 @@ void vcd_req_init(struct vcd_req *r, struct vcd_queue *q, u32 gen)
 	r->inflight = false;
 	r->orphan = false;
 	r->counted = false;
+	r->by_irq = false;
 	r->notify = NULL;
+	r->resume = NULL;
 }
 
 /* Ask for interrupts on a queue; its lock is held. False: look again first. */
@@ -42,7 +44,8 @@ static bool vcd_enable_cb(struct vcd_queue *q)
 
 static bool vcd_wanted(struct vcd_queue *q)
 {
-	return q->sleepers || atomic_read(&q->dev->file_waiters);
+	return q->sleepers || !list_empty(&q->parked) ||
+	       atomic_read(&q->dev->file_waiters);
 }
 
 /* The request left q->inflight; q->lock is held. */
@@ -85,21 +88,27 @@ static void vcd_finish(struct vcd_queue *q, struct list_head *done, bool broken,
 		vcd_deliver(q->dev, done);
 		if (waitqueue_active(&q->room))
 			wake_up_all(&q->room);
+		if (!list_empty_careful(&q->parked))
+			queue_work(vcd_wq, &q->dev->reap);
 	}
 	if (broken)
 		vcd_sick(q->dev, gen);
 }
 
-/* Take what the device returned without being told. Any context. */
-void vcd_queue_drain(struct vcd_queue *q)
+/*
+ * Take what the device returned without being told. Any context. @now: also if
+ * another is at it, else that is left to him.
+ */
+static void vcd_queue_look(struct vcd_queue *q, bool now)
 {
 	unsigned long flags;
 	LIST_HEAD(done);
 	bool broken = false;
 	u32 gen = 0;
 
-	/* Who holds it is submitting or draining: it is looked at soon again. */
-	if (!spin_trylock_irqsave(&q->lock, flags))
+	if (now)
+		spin_lock_irqsave(&q->lock, flags);
+	else if (!spin_trylock_irqsave(&q->lock, flags))
 		return;
 	if (q->vq) {
 		vcd_collect(q, &done);
@@ -108,6 +117,18 @@ void vcd_queue_drain(struct vcd_queue *q)
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
 	vcd_finish(q, &done, broken, gen);
+}
+
+/* As above; who holds the queue is submitting or draining, and looked at soon. */
+void vcd_queue_drain(struct vcd_queue *q)
+{
+	vcd_queue_look(q, false);
+}
+
+/* All that was returned before the call is taken when it returns. */
+void vcd_queue_drain_all(struct vcd_queue *q)
+{
+	vcd_queue_look(q, true);
 }
 
 /* From now on an interrupt comes for what the device returns on this queue. */
@@ -139,10 +160,20 @@ static bool vcd_count(struct vcd_queue *q, struct vcd_req *r)
 	return r->inflight;
 }
 
-/* One attempt. -ENOSPC: the ring is full, *seen tells when that was. */
-static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
-			  unsigned int out, unsigned int in, bool orphan,
-			  unsigned int *seen)
+/**
+ * vcd_try_submit() - hand a request to the device if the ring has room
+ * @r: the request; on success its memory is the device's
+ * @sgs: @out lists the device reads, then @in lists it writes
+ * @out: number of lists to read
+ * @in: number of lists to write
+ * @seen: out: when that was, if the ring was full. NULL: park the request, if
+ *	it is, and have r->resume() called when there is room, or never will be
+ *
+ * Any context. Return: 0; -EINPROGRESS (parked); -ENOSPC (the ring is full) or
+ * an error of vcd_submit(), and the request is still the caller's.
+ */
+int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
+		   unsigned int out, unsigned int in, unsigned int *seen)
 {
 	struct vcd_queue *q = r->queue;
 	struct vcd_device *d = q->dev;
@@ -157,7 +188,8 @@ static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 
 	idx = srcu_read_lock(&d->srcu);
 	spin_lock_irqsave(&q->lock, flags);
-	*seen = q->returned;
+	if (seen)
+		*seen = q->returned;
 	gen = d->gen;
 	vq = q->vq;
 	if (!vq) {
@@ -175,13 +207,18 @@ static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 		/* Nothing would ever come back to make room. */
 		if (err == -ENOSPC && list_empty(&q->inflight))
 			err = -EIO;
+		if (err != -ENOSPC || seen)
+			goto unlock;
+		list_add_tail(&r->link, &q->parked);
+		if (!q->armed && !vcd_enable_cb(q))
+			vcd_collect(q, &done);
+		err = -EINPROGRESS;
 		goto unlock;
 	}
 	r->since = READ_ONCE(d->ticks);
 	r->inflight = true;
-	r->orphan = orphan;
 	list_add_tail(&r->link, &q->inflight);
-	if (orphan)
+	if (r->by_irq)
 		vcd_count(q, r);
 	/* If answers wait already the next drain finds them. */
 	if (!q->armed && vcd_wanted(q))
@@ -206,18 +243,15 @@ unlock:
 }
 
 /* Sleep until the device gave something back since *seen. */
-static int vcd_wait_room(struct vcd_queue *q, unsigned int seen, bool killable)
+static int vcd_wait_room(struct vcd_queue *q, unsigned int seen)
 {
-	int err = 0;
+	int err;
 
 	spin_lock_irq(&q->lock);
 	q->sleepers++;
 	spin_unlock_irq(&q->lock);
 	vcd_queue_arm(q);
-	if (killable)
-		err = wait_event_killable(q->room, READ_ONCE(q->returned) != seen);
-	else
-		wait_event(q->room, READ_ONCE(q->returned) != seen);
+	err = wait_event_killable(q->room, READ_ONCE(q->returned) != seen);
 	spin_lock_irq(&q->lock);
 	q->sleepers--;
 	spin_unlock_irq(&q->lock);
@@ -230,27 +264,25 @@ static int vcd_wait_room(struct vcd_queue *q, unsigned int seen, bool killable)
  * @sgs: @out lists the device reads, then @in lists it writes
  * @out: number of lists to read
  * @in: number of lists to write
- * @killable: a fatal signal ends the wait for room; and the caller will
- *	vcd_wait(). Otherwise nobody waits and r->orphaned() disposes of it.
  *
  * Return: 0, or an error and the request is still the caller's: -ENODEV or
  * -EIO (the device is gone or down), -ESTALE (it was reset since @r->gen),
- * -EINTR, -ENOMEM.
+ * -EINTR (a fatal signal came), -ENOMEM.
  */
 int vcd_submit(struct vcd_req *r, struct scatterlist *sgs[],
-	       unsigned int out, unsigned int in, bool killable)
+	       unsigned int out, unsigned int in)
 {
 	struct vcd_queue *q = r->queue;
 	unsigned int seen;
 	int err;
 
 	for (;;) {
-		err = vcd_try_submit(r, sgs, out, in, !killable, &seen);
+		err = vcd_try_submit(r, sgs, out, in, &seen);
 		if (err != -ENOSPC)
 			return err;
 		vcd_queue_drain(q);
 		if (READ_ONCE(q->returned) == seen &&
-		    vcd_wait_room(q, seen, killable))
+		    vcd_wait_room(q, seen))
 			return -EINTR;
 	}
 }
@@ -374,11 +406,34 @@ void vcd_deliver(struct vcd_device *d, struct list_head *done)
 	}
 }
 
+/* Those that found a ring full try again. */
+static void vcd_resume(struct vcd_device *d)
+{
+	struct vcd_req *r, *next;
+	unsigned int i;
+	LIST_HEAD(list);
+
+	for (i = 0; i <= d->ndata; i++) {
+		struct vcd_queue *q = &d->queues[i];
+
+		spin_lock_irq(&q->lock);
+		list_splice_init(&q->parked, &list);
+		spin_unlock_irq(&q->lock);
+		list_for_each_entry_safe(r, next, &list, link) {
+			list_del_init(&r->link);
+			r->resume(r);
+		}
+	}
+}
+
+/* What remains to be done in process context. */
 void vcd_reap(struct work_struct *work)
 {
 	struct vcd_device *d = container_of(work, struct vcd_device, reap);
 	struct vcd_req *r, *next;
 	LIST_HEAD(list);
+
+	vcd_resume(d);
 
 	spin_lock_irq(&d->reap_lock);
 	list_splice_init(&d->orphans, &list);

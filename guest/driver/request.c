@@ -287,7 +287,7 @@ int vcd_data_submit(struct vcd_data *r, struct vcd_session *s, enum vcd_slot slo
 	vcd_msg_lists(&r->m, &l);
 
 	kref_get(&s->ref);
-	err = vcd_submit(&r->m.req, l.sgs, l.out, l.total - l.out, true);
+	err = vcd_submit(&r->m.req, l.sgs, l.out, l.total - l.out);
 	/* The caller has a reference of its own: this is not the last. */
 	if (err)
 		vcd_session_put(s);

@@ -6,21 +6,25 @@
 
 #include "driver.h"
 
-/* A request on the control queue. kmalloc'ed: the device reads and writes it. */
+/*
+ * A request on the control queue. kmalloc'ed: the device reads and writes it.
+ * One that opened a session is kept to close it with: that takes no memory.
+ */
 struct vcd_ctrl {
 	struct vcd_req req;
 	struct vcd_device *dev;
 	u32 destroy;			/* opcode that undoes a creation */
-	struct virtio_crypto_op_ctrl_req out;
-	u8 key[CRYPTO_HMAC_MAX_KEY_LEN];
 	/* Written by the device: cache lines of its own. */
 	union {
 		struct virtio_crypto_session_input created;
 		struct virtio_crypto_inhdr destroyed;
 	} in ____cacheline_aligned;
+	struct virtio_crypto_op_ctrl_req out ____cacheline_aligned;
+	u32 keylen;
+	u8 key[];
 };
 
-static void vcd_destroy(struct vcd_device *d, u32 opcode, u64 id, u32 gen);
+static void vcd_destroy(struct vcd_ctrl *c, u64 id);
 
 /* The answer to create-session as an errno, and the id. */
 static int vcd_created(struct vcd_ctrl *c, u64 *id)
@@ -55,22 +59,9 @@ static void vcd_create_orphaned(struct vcd_req *req)
 	u64 id;
 
 	if (!vcd_created(c, &id))
-		vcd_destroy(c->dev, c->destroy, id, c->req.gen);
-	kfree_sensitive(c);
-}
-
-static struct vcd_ctrl *vcd_ctrl_new(struct vcd_device *d, u32 opcode, u32 gen)
-{
-	struct vcd_ctrl *c = kzalloc(sizeof(*c), GFP_KERNEL);
-
-	if (!c)
-		return NULL;
-	vcd_req_init(&c->req, &d->queues[d->ndata], gen);
-	c->dev = d;
-	c->out.header.opcode = cpu_to_le32(opcode);
-	/* Session layouts bind to data queue 0; the session serves them all. */
-	c->out.header.queue_id = 0;
-	return c;
+		vcd_destroy(c, id);
+	else
+		kfree_sensitive(c);
 }
 
 /* Which opcode ends what a slot has open. */
@@ -84,7 +75,7 @@ static u32 vcd_destroy_opcode(const struct vcd_session *s, enum vcd_slot slot)
 }
 
 /* The header of a create request, and which key belongs to it. */
-static u32 vcd_create_cipher(struct vcd_ctrl *c, struct vcd_session *s, int op)
+static void vcd_create_cipher(struct vcd_ctrl *c, struct vcd_session *s, int op)
 {
 	struct virtio_crypto_sym_create_session_req *sym =
 		&c->out.u.sym_create_session;
@@ -97,10 +88,9 @@ static u32 vcd_create_cipher(struct vcd_ctrl *c, struct vcd_session *s, int op)
 	para->op = cpu_to_le32(op == COP_ENCRYPT ? VIRTIO_CRYPTO_OP_ENCRYPT :
 						   VIRTIO_CRYPTO_OP_DECRYPT);
 	memcpy(c->key, s->key, s->keylen);
-	return s->keylen;
 }
 
-static u32 vcd_create_aead(struct vcd_ctrl *c, struct vcd_session *s, int op)
+static void vcd_create_aead(struct vcd_ctrl *c, struct vcd_session *s, int op)
 {
 	struct virtio_crypto_aead_session_para *para =
 		&c->out.u.aead_create_session.para;
@@ -112,10 +102,9 @@ static u32 vcd_create_aead(struct vcd_ctrl *c, struct vcd_session *s, int op)
 	para->op = cpu_to_le32(op == COP_ENCRYPT ? VIRTIO_CRYPTO_OP_ENCRYPT :
 						   VIRTIO_CRYPTO_OP_DECRYPT);
 	memcpy(c->key, s->key, s->keylen);
-	return s->keylen;
 }
 
-static u32 vcd_create_hash(struct vcd_ctrl *c, struct vcd_session *s)
+static void vcd_create_hash(struct vcd_ctrl *c, struct vcd_session *s)
 {
 	if (!s->hash->keyed) {
 		struct virtio_crypto_hash_session_para *para =
@@ -124,7 +113,6 @@ static u32 vcd_create_hash(struct vcd_ctrl *c, struct vcd_session *s)
 		c->out.header.opcode = cpu_to_le32(VIRTIO_CRYPTO_HASH_CREATE_SESSION);
 		para->algo = cpu_to_le32(s->hash->algo);
 		para->hash_result_len = cpu_to_le32(s->hash->digestsize);
-		return 0;
 	} else {
 		struct virtio_crypto_mac_session_para *para =
 			&c->out.u.mac_create_session.para;
@@ -134,32 +122,46 @@ static u32 vcd_create_hash(struct vcd_ctrl *c, struct vcd_session *s)
 		para->hash_result_len = cpu_to_le32(s->hash->digestsize);
 		para->auth_key_len = cpu_to_le32(s->mackeylen);
 		memcpy(c->key, s->mackey, s->mackeylen);
-		return s->mackeylen;
 	}
 }
 
-/* Open one session on the device. Sleeps for the answer. */
-static int vcd_create(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 gen)
+/* Fill in a request that opens a session. Session layouts bind to queue 0. */
+static void vcd_create_layout(struct vcd_ctrl *c, struct vcd_session *s,
+			      enum vcd_slot slot)
 {
-	struct scatterlist out, key, in, *sgs[3];
-	unsigned int n = 0;
-	struct vcd_ctrl *c;
-	u32 keylen;
-	int err;
-
-	c = vcd_ctrl_new(s->dev, 0, gen);
-	if (!c)
-		return -ENOMEM;
-	c->req.orphaned = vcd_create_orphaned;
-	c->destroy = vcd_destroy_opcode(s, slot);
 	if (slot == VCD_SLOT_HASH)
-		keylen = vcd_create_hash(c, s);
+		vcd_create_hash(c, s);
 	else if (s->cipher->kind == VCD_AEAD)
-		keylen = vcd_create_aead(c, s, slot);
+		vcd_create_aead(c, s, slot);
 	else
-		keylen = vcd_create_cipher(c, s, slot);
+		vcd_create_cipher(c, s, slot);
 	c->out.header.algo = cpu_to_le32(slot == VCD_SLOT_HASH ? s->hash->algo :
 								 s->cipher->algo);
+}
+
+/*
+ * Open one session on the device. Sleeps for the answer. *end is the request
+ * that will close it.
+ */
+static int vcd_create(struct vcd_session *s, enum vcd_slot slot, u64 *id,
+		      u32 gen, struct vcd_ctrl **end)
+{
+	struct vcd_device *d = s->dev;
+	struct scatterlist out, key, in, *sgs[3];
+	u32 keylen = slot == VCD_SLOT_HASH ? s->mackeylen : s->keylen;
+	unsigned int n = 0;
+	struct vcd_ctrl *c;
+	int err;
+
+	c = kzalloc(struct_size(c, key, keylen), GFP_KERNEL);
+	if (!c)
+		return -ENOMEM;
+	vcd_req_init(&c->req, &d->queues[d->ndata], gen);
+	c->req.orphaned = vcd_create_orphaned;
+	c->dev = d;
+	c->keylen = keylen;
+	c->destroy = vcd_destroy_opcode(s, slot);
+	vcd_create_layout(c, s, slot);
 	c->in.created.status = cpu_to_le32(VCD_NO_STATUS);
 	c->req.writable = sizeof(c->in.created);
 
@@ -171,15 +173,20 @@ static int vcd_create(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 ge
 	}
 	sg_init_one(&in, &c->in, sizeof(c->in.created));
 	sgs[n++] = &in;
-	err = vcd_submit(&c->req, sgs, n - 1, 1, true);
+	err = vcd_submit(&c->req, sgs, n - 1, 1);
 	if (!err) {
 		err = vcd_wait(&c->req, 0);
 		if (err == -EINTR)
 			return err;	/* c is no longer ours */
 		err = vcd_created(c, id);
 	}
-	kfree_sensitive(c);
-	return err;
+	if (err) {
+		kfree_sensitive(c);
+		return err;
+	}
+	memzero_explicit(c->key, keylen);
+	*end = c;
+	return 0;
 }
 
 static void vcd_destroy_orphaned(struct vcd_req *req)
@@ -193,31 +200,39 @@ static void vcd_destroy_orphaned(struct vcd_req *req)
 	kfree(c);
 }
 
-/*
- * Close a session on the device, without waiting for the answer: the
- * control queue is worked off in order, so what is opened next comes after.
- */
-static void vcd_destroy(struct vcd_device *d, u32 opcode, u64 id, u32 gen)
+static void vcd_destroy_send(struct vcd_req *req)
 {
+	struct vcd_ctrl *c = container_of(req, struct vcd_ctrl, req);
 	struct scatterlist out, in, *sgs[] = { &out, &in };
-	struct vcd_ctrl *c;
-
-	c = vcd_ctrl_new(d, opcode, gen);
-	if (!c) {
-		pr_warn_ratelimited("%s: no memory to close a session: it stays open on the device\n",
-				    d->name);
-		return;
-	}
-	c->req.orphaned = vcd_destroy_orphaned;
-	c->out.u.destroy_session.session_id = cpu_to_le64(id);
-	c->in.destroyed.status = VCD_NO_STATUS;
-	c->req.writable = sizeof(c->in.destroyed);
+	int err;
 
 	sg_init_one(&out, &c->out, sizeof(c->out));
 	sg_init_one(&in, &c->in, sizeof(c->in.destroyed));
+	err = vcd_try_submit(req, sgs, 1, 1, NULL);
 	/* A device that was reset has forgotten the session already. */
-	if (vcd_submit(&c->req, sgs, 1, 1, false))
+	if (err && err != -EINPROGRESS)
 		kfree(c);
+}
+
+/*
+ * Close a session on the device, with the request that opened it, in the life
+ * in which it did. Does not wait, for an answer or for room: the control queue
+ * is worked off in order, so what is opened next comes after.
+ */
+static void vcd_destroy(struct vcd_ctrl *c, u64 id)
+{
+	vcd_req_init(&c->req, c->req.queue, c->req.gen);
+	c->req.orphan = true;
+	c->req.by_irq = true;
+	c->req.orphaned = vcd_destroy_orphaned;
+	c->req.resume = vcd_destroy_send;
+	memzero_explicit(c->key, c->keylen);
+	memset(&c->out, 0, sizeof(c->out));
+	c->out.header.opcode = cpu_to_le32(c->destroy);
+	c->out.u.destroy_session.session_id = cpu_to_le64(id);
+	c->in.destroyed.status = VCD_NO_STATUS;
+	c->req.writable = sizeof(c->in.destroyed);
+	vcd_destroy_send(&c->req);
 }
 
 /**
@@ -236,6 +251,7 @@ static void vcd_destroy(struct vcd_device *d, u32 opcode, u64 id, u32 gen)
 int vcd_session_open(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *gen)
 {
 	struct vcd_device *d = s->dev;
+	struct vcd_ctrl *end;
 	struct vcd_wire was;
 	unsigned long flags;
 	int err;
@@ -259,7 +275,8 @@ int vcd_session_open(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *ge
 	if (was.gen == *gen && was.tagsize == s->tagsize)
 		goto out;
 
-	err = READ_ONCE(d->hw_ready) ? vcd_create(s, slot, id, *gen) : -EBUSY;
+	err = READ_ONCE(d->hw_ready) ? vcd_create(s, slot, id, *gen, &end) :
+					 -EBUSY;
 	if (err)
 		goto out;
 	spin_lock_irqsave(&s->lock, flags);
@@ -267,9 +284,10 @@ int vcd_session_open(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *ge
 	s->wire[slot].id = *id;
 	s->wire[slot].gen = *gen;
 	s->wire[slot].tagsize = s->tagsize;
+	s->wire[slot].end = end;
 	spin_unlock_irqrestore(&s->lock, flags);
-	if (was.gen == *gen)
-		vcd_destroy(d, vcd_destroy_opcode(s, slot), was.id, was.gen);
+	if (was.end)
+		vcd_destroy(was.end, was.id);
 out:
 	mutex_unlock(&s->open_lock);
 	return err;
@@ -370,9 +388,8 @@ static void vcd_session_release(struct kref *ref)
 	int i;
 
 	for (i = 0; i < VCD_SLOTS; i++)
-		if (s->wire[i].gen)
-			vcd_destroy(d, vcd_destroy_opcode(s, i), s->wire[i].id,
-				    s->wire[i].gen);
+		if (s->wire[i].end)
+			vcd_destroy(s->wire[i].end, s->wire[i].id);
 	vcd_hash_free(s);
 	atomic_dec(&s->user->sessions);
 	vcd_user_put(s->user);
