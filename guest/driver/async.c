@@ -186,7 +186,7 @@ static int vcd_async_fly(struct vcd_data *r, struct vcd_session *s, const u8 *iv
 	atomic_inc(&s->async);
 	r->flying = true;
 	do {
-		vcd_cipher_layout(r, s, cop->op, wire, iv);
+		vcd_cipher_header(&r->m, s->cipher, cop->op, wire, iv);
 		r->m.req.notify = vcd_async_notify;
 		err = vcd_data_submit(r, s, cop->op);
 	} while (err == -ESTALE && --tries);

@@ -34,6 +34,7 @@ int vcd_file_new(struct file *filp, struct vcd_device *d)
 	spin_lock_init(&f->done_lock);
 	INIT_LIST_HEAD(&f->done);
 	vcd_get(d);
+	atomic_inc(&d->users);
 	f->dev = d;
 	filp->private_data = f;
 	return 0;
@@ -46,7 +47,7 @@ static void vcd_file_release(struct kref *ref)
 	if (f->waiting)
 		atomic_dec(&f->dev->file_waiters);
 	vcd_user_put(f->user);
-	vcd_put(f->dev);
+	vcd_device_unpick(f->dev);
 	kfree(f);
 }
 

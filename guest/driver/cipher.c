@@ -19,7 +19,7 @@ MODULE_PARM_DESC(zero_copy,
  * The wire's length for @len bytes. Only CTR may end in a part block, and not
  * every device takes it (QEMU's back-ends do not): they get whole blocks.
  */
-static unsigned int vcd_wire_len(const struct vcd_cipher *c, unsigned int len)
+unsigned int vcd_wire_len(const struct vcd_cipher *c, unsigned int len)
 {
 	return c->chain == VCD_CHAIN_CTR ? round_up(len, VCD_BLOCK) : len;
 }
@@ -38,7 +38,7 @@ bool vcd_zero_copy(const struct vcd_session *s, const struct crypt_op *cop)
 }
 
 /* The 128-bit big-endian counter after @len bytes; a part block counts. */
-static void vcd_ctr_advance(u8 *ctr, unsigned int len)
+void vcd_ctr_advance(u8 *ctr, unsigned int len)
 {
 	u64 carry = DIV_ROUND_UP(len, VCD_BLOCK);
 	int i;
@@ -88,22 +88,20 @@ int vcd_cipher_next_iv(struct vcd_data *r, struct vcd_session *s, int op,
 	return true;
 }
 
-/* The header of a request whose data is set already. */
-int vcd_cipher_layout(struct vcd_data *r, struct vcd_session *s, int op,
-		      unsigned int len, const u8 *iv)
+/* The header of a cipher's request whose data is set already. */
+void vcd_cipher_header(struct vcd_msg *m, const struct vcd_cipher *c, int op,
+		       unsigned int len, const u8 *iv)
 {
-	struct virtio_crypto_sym_data_req *sym = &r->m.out.u.sym_req;
+	struct virtio_crypto_sym_data_req *sym = &m->out.u.sym_req;
 
-	vcd_msg_header(&r->m, op == COP_ENCRYPT ? VIRTIO_CRYPTO_CIPHER_ENCRYPT :
-					       VIRTIO_CRYPTO_CIPHER_DECRYPT,
-			s->cipher->algo);
+	vcd_msg_header(m, op == COP_ENCRYPT ? VIRTIO_CRYPTO_CIPHER_ENCRYPT :
+					      VIRTIO_CRYPTO_CIPHER_DECRYPT, c->algo);
 	sym->op_type = cpu_to_le32(VIRTIO_CRYPTO_SYM_OP_CIPHER);
-	sym->u.cipher.para.iv_len = cpu_to_le32(s->cipher->ivsize);
+	sym->u.cipher.para.iv_len = cpu_to_le32(c->ivsize);
 	sym->u.cipher.para.src_data_len = cpu_to_le32(len);
 	sym->u.cipher.para.dst_data_len = cpu_to_le32(len);
-	r->m.ivlen = s->cipher->ivsize;
-	memcpy(r->m.iv, iv, r->m.ivlen);
-	return 0;
+	m->ivlen = c->ivsize;
+	memcpy(m->iv, iv, m->ivlen);
 }
 
 /* Copy a chunk in, and a part block filled up. */
@@ -157,7 +155,7 @@ static int vcd_chunk(struct vcd_data **rp, struct vcd_session *s, int op,
 			return err;
 		memcpy(next, iv, VCD_BLOCK);
 		vcd_cipher_next_iv(*rp, s, op, len, next, true);
-		vcd_cipher_layout(*rp, s, op, vcd_wire_len(c, len), iv);
+		vcd_cipher_header(&(*rp)->m, c, op, vcd_wire_len(c, len), iv);
 		err = vcd_data_send(rp, s, op);
 	} while (err == -ESTALE && --tries);
 	if (err)

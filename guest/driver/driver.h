@@ -15,6 +15,8 @@
  *                        device.c     start, stop, timeout, reset
  *                        algs.c       algorithms by number
  *                        limits.c     what one user may hold
+ *   kernel's crypto API > kcrypto.c  and skcipher.c, ahash.c, aead.c, akcipher.c:
+ *                                     see kcrypto.h
  *   virtio core -------> main.c       probe, remove, configuration
  *                        nodes.c      /dev/crypto, /dev/cryptodevN
  *
@@ -31,8 +33,11 @@
 #ifndef VIRTIO_CRYPTODEV_DRIVER_H
 #define VIRTIO_CRYPTODEV_DRIVER_H
 
+#include <crypto/algapi.h>
+#include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/hashtable.h>
+#include <linux/interrupt.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
@@ -104,6 +109,11 @@ struct vcd_queue {
 	unsigned int returned;		/* counts requests given back */
 	unsigned int sleepers;		/* who needs the device's interrupt */
 	bool armed;			/* it is asked for */
+
+	/* Returned, and to be completed for the kernel's users. */
+	spinlock_t kdone_lock;
+	struct list_head kdone;		/* struct vcd_req */
+	struct tasklet_struct kdone_task;
 };
 
 /*
@@ -124,6 +134,7 @@ struct vcd_req {
 	bool orphan;			/* queue->lock: nobody waits */
 	bool counted;			/* queue->lock: one of its sleepers */
 	bool by_irq;			/* nobody will look for it */
+	bool kernel;			/* by the kernel's door */
 	/* Instead of waking a waiter: in any context, interrupts off or on. */
 	void (*notify)(struct vcd_req *req);
 	void (*orphaned)(struct vcd_req *req);	/* process context */
@@ -140,6 +151,7 @@ struct vcd_device {
 	/* Read once at probe. */
 	u32 ciphers;			/* mask of 1 << VIRTIO_CRYPTO_CIPHER_* */
 	u32 hashes, macs, aeads;	/* likewise */
+	u32 akciphers;			/* likewise */
 	u32 max_key;			/* bytes */
 	u32 max_mackey;			/* bytes */
 	u64 max_size;			/* bytes of IV, source and destination */
@@ -147,6 +159,9 @@ struct vcd_device {
 	struct vcd_queue *queues;
 
 	unsigned int chunk;		/* most bytes of data in a request */
+	unsigned int kmax;		/* likewise, of the kernel's door */
+	unsigned int ksegs;		/* most pieces of data in a request */
+	atomic_t users;			/* open files, transformations */
 	bool hw_ready;
 	u32 gen;			/* which life since a reset; never 0 */
 	struct srcu_struct srcu;	/* readers may use queue->vq */
@@ -175,6 +190,12 @@ struct vcd_device {
 	atomic_t file_waiters;		/* files that need interrupts */
 	unsigned int skip_spin;		/* sleep at once, so many times */
 	unsigned int spin_misses;	/* looks in vain, one after the other */
+
+	/* Requests of the kernel's door that are to be sent by its worker. */
+	spinlock_t kq_lock;
+	struct crypto_queue kq;
+	struct work_struct kwork;
+	atomic_long_t fallbacks;	/* done in software instead */
 };
 
 /* What one user holds, on all devices. */
@@ -205,6 +226,8 @@ enum vcd_kind {
 	VCD_CIPHER,
 	VCD_AEAD,
 	VCD_NULL,
+	VCD_AUTHENC,	/* a chain; the kernel's door only, as is the next */
+	VCD_RSA,
 };
 
 /* What an operation makes of the IV, for the next to go on from. */
@@ -262,13 +285,16 @@ struct vcd_session {
 	u32 sid;
 	struct kref ref;
 	struct vcd_device *dev;
-	struct vcd_user *user;
+	struct vcd_user *user;			/* NULL: the kernel */
 	const struct vcd_cipher *cipher;	/* or NULL */
 	const struct vcd_hash *hash;		/* or NULL */
 	u32 keylen;
 	u8 key[VCD_MAX_KEY];
 	u32 mackeylen;
-	u8 *mackey;
+	u8 *mackey;			/* of a hash, or RSA's */
+	bool private;			/* RSA's is */
+	bool refused;			/* by the device, for good */
+	struct work_struct release;
 
 	/* Read: brings its own IV. Write: goes on from what the session has. */
 	struct rw_semaphore rwsem;
@@ -400,16 +426,21 @@ void vcd_reap(struct work_struct *work);
 bool vcd_known_cipher(u32 id);
 bool vcd_known_mac(u32 id);
 bool vcd_is_aead(u32 id);
+const struct vcd_cipher *vcd_cipher_by_id(u32 id);
+bool vcd_cipher_offered(struct vcd_device *d, const struct vcd_cipher *c);
 const struct vcd_cipher *vcd_cipher_find(struct vcd_device *d, u32 id);
 const struct vcd_hash *vcd_hash_find(u32 id);
 bool vcd_hash_offered(struct vcd_device *d, const struct vcd_hash *h);
 bool vcd_key_ok(struct vcd_device *d, const struct vcd_cipher *c, u32 keylen);
+bool vcd_mackey_ok(struct vcd_device *d, u32 keylen);
 
 /* session.c */
 struct vcd_session *vcd_session_new(struct vcd_device *d, struct vcd_user *u);
 int vcd_session_set_cipher(struct vcd_session *s, const struct vcd_cipher *c,
 			   const u8 *key, u32 keylen);
 void vcd_session_put(struct vcd_session *s);
+void vcd_session_put_later(struct vcd_session *s);
+bool vcd_session_ready(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *gen);
 int vcd_session_open(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *gen);
 void vcd_session_lost(struct vcd_session *s, enum vcd_slot slot, u64 id, u32 gen);
 void vcd_session_set_iv(struct vcd_session *s, const u8 *iv);
@@ -452,8 +483,10 @@ int vcd_copy_out(struct vcd_mem to, unsigned int off, const void *from, unsigned
 
 /* cipher.c */
 bool vcd_zero_copy(const struct vcd_session *s, const struct crypt_op *cop);
-int vcd_cipher_layout(struct vcd_data *r, struct vcd_session *s, int op,
-		      unsigned int len, const u8 *iv);
+unsigned int vcd_wire_len(const struct vcd_cipher *c, unsigned int len);
+void vcd_ctr_advance(u8 *ctr, unsigned int len);
+void vcd_cipher_header(struct vcd_msg *m, const struct vcd_cipher *c, int op,
+		       unsigned int len, const u8 *iv);
 int vcd_cipher_next_iv(struct vcd_data *r, struct vcd_session *s, int op,
 		       unsigned int len, u8 *iv, bool before);
 int vcd_cipher_run(struct vcd_session *s, int op, u16 flags, struct vcd_mem src,
@@ -473,6 +506,7 @@ int vcd_aead_run(struct vcd_session *s, const struct vcd_aead_op *a);
 int vcd_hash_init(struct vcd_session *s, const struct vcd_hash *h,
 		  const u8 *key, u32 keylen);
 void vcd_hash_free(struct vcd_session *s);
+void vcd_hash_header(struct vcd_msg *m, const struct vcd_hash *h, u32 len);
 int vcd_hash_reset(struct vcd_session *s);
 int vcd_hash_update(struct vcd_session *s, const void *data, unsigned int len);
 int vcd_hash_update_mem(struct vcd_session *s, struct vcd_mem src, u32 len);
@@ -508,7 +542,19 @@ int vcd_ioctl_async(struct vcd_file *f, const struct crypt_op *cop);
 /* compat.c */
 long vcd_compat_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 
+/* kcrypto.c */
+int vcd_kcrypto_init(void);
+void vcd_kcrypto_exit(void);
+void vcd_kcrypto_device_init(struct vcd_device *d);
+void vcd_kcrypto_queue_init(struct vcd_queue *q);
+void vcd_kcrypto_add(struct vcd_device *d);
+void vcd_kcrypto_quiesce(struct vcd_device *d);
+void vcd_kwake(struct vcd_device *d);
+
 /* nodes.c */
+struct vcd_device *vcd_device_pick(bool (*wanted)(struct vcd_device *d, const void *arg),
+				   const void *arg);
+void vcd_device_unpick(struct vcd_device *d);
 int vcd_open(struct inode *inode, struct file *filp);
 int vcd_nodes_add(struct vcd_device *d);
 void vcd_nodes_remove(struct vcd_device *d);

@@ -213,27 +213,30 @@ void vcd_kwake(struct vcd_device *d)
 		vcd_put(d);	/* not the last: who calls holds one */
 }
 
-/* Into the device's queue; what the user is told. */
-static int vcd_kqueue(struct vcd_kreq *k)
+/* Into the worker's queue; what the user is told. */
+static int vcd_kqueue(struct vcd_device *d, struct vcd_kreq *k)
 {
-	struct vcd_device *d = k->s->dev;
 	unsigned long flags;
 	int err;
 
+	/* The worker is woken before it can take it, and the device with it. */
 	spin_lock_irqsave(&d->kq_lock, flags);
 	err = crypto_enqueue_request(&d->kq, k->base);
+	if (err != -ENOSPC)
+		vcd_kwake(d);
 	spin_unlock_irqrestore(&d->kq_lock, flags);
 	return err;
 }
 
 /* Back into it, in front: it was accepted already. */
-static void vcd_krequeue(struct vcd_kreq *k)
+static void vcd_krequeue(struct vcd_device *d, struct vcd_kreq *k, bool wake)
 {
-	struct vcd_device *d = k->s->dev;
 	unsigned long flags;
 
 	spin_lock_irqsave(&d->kq_lock, flags);
 	crypto_enqueue_request_head(&d->kq, k->base);
+	if (wake)
+		vcd_kwake(d);
 	spin_unlock_irqrestore(&d->kq_lock, flags);
 }
 
@@ -264,14 +267,12 @@ static void vcd_kdone(struct tasklet_struct *task)
 		int err = vcd_msg_result(&k->m);
 
 		list_del_init(&req->link);
-		vcd_trace_reap(req, err);
 		if (err == -ESTALE)
 			vcd_session_lost(k->s, k->slot, k->m.id, req->gen);
 		if ((err == -ESTALE && --k->tries) || err == -EOPNOTSUPP) {
 			if (err == -EOPNOTSUPP)
 				k->tries = 0;
-			vcd_krequeue(k);
-			vcd_kwake(d);
+			vcd_krequeue(d, k, true);
 			continue;
 		}
 		if (!err)
@@ -280,17 +281,13 @@ static void vcd_kdone(struct tasklet_struct *task)
 	}
 }
 
-/* Send it now; any context. */
-static int vcd_kreq_try(struct vcd_kreq *k, u64 id, u32 gen, unsigned int *seen)
+static void vcd_kreq_prepare(struct vcd_kreq *k, u64 id, u32 gen, struct vcd_lists *l)
 {
-	struct vcd_lists l;
-
 	vcd_msg_prepare(&k->m, k->s, k->slot, id, gen);
 	k->m.req.notify = vcd_knotify;
 	k->m.req.by_irq = true;
 	k->m.req.kernel = true;
-	vcd_msg_lists(&k->m, &l);
-	return vcd_try_submit(&k->m.req, l.sgs, l.out, l.total - l.out, seen);
+	vcd_msg_lists(&k->m, l);
 }
 
 /**
@@ -311,6 +308,7 @@ int vcd_kreq_send(struct vcd_kreq *k, struct vcd_ktfm *t, struct crypto_async_re
 {
 	struct vcd_session *s = t->s;
 	struct vcd_device *d = s->dev;
+	struct vcd_lists l;
 	unsigned int seen;
 	u64 id;
 	u32 gen;
@@ -332,15 +330,15 @@ int vcd_kreq_send(struct vcd_kreq *k, struct vcd_ktfm *t, struct crypto_async_re
 
 	/* Behind those that wait; and only the worker opens sessions. */
 	err = -EAGAIN;
-	if (!READ_ONCE(d->kq.qlen) && vcd_session_ready(s, slot, &id, &gen))
-		err = vcd_kreq_try(k, id, gen, &seen);
+	if (!READ_ONCE(d->kq.qlen) && vcd_session_ready(s, slot, &id, &gen)) {
+		vcd_kreq_prepare(k, id, gen, &l);
+		err = vcd_try_submit(&k->m.req, l.sgs, l.out, l.total - l.out, &seen);
+	}
 	if (!err)
 		return -EINPROGRESS;
 	if (err == -EAGAIN || err == -ENOSPC || err == -ESTALE ||
 	    (err == -EIO && READ_ONCE(d->state) == VCD_DOWN)) {
-		err = vcd_kqueue(k);
-		if (err != -ENOSPC)
-			vcd_kwake(d);
+		err = vcd_kqueue(d, k);
 	}
 	/* Once queued the request may be done by now: k is no longer ours. */
 	if (err != -EINPROGRESS && err != -EBUSY)
@@ -378,9 +376,10 @@ static bool vcd_kreq_work(struct vcd_kreq *k)
 		case 0:
 			break;
 		case -EINVAL:
-		case -EOPNOTSUPP:
-			WRITE_ONCE(k->s->refused, k->s->refused || err == -EINVAL);
+		case -EREMOTEIO:
+			WRITE_ONCE(k->s->refused, true);
 			fallthrough;
+		case -EOPNOTSUPP:
 		case -ENOSPC:
 		case -EBUSY:
 		case -ENOMEM:
@@ -389,18 +388,15 @@ static bool vcd_kreq_work(struct vcd_kreq *k)
 		default:
 			goto out;
 		}
-		vcd_msg_prepare(&k->m, k->s, k->slot, id, gen);
-		k->m.req.notify = vcd_knotify;
-		k->m.req.by_irq = true;
-		k->m.req.kernel = true;
-		vcd_msg_lists(&k->m, &l);
+		vcd_kreq_prepare(k, id, gen, &l);
 		err = vcd_submit(&k->m.req, l.sgs, l.out, l.total - l.out);
 	} while (err == -ESTALE && --k->tries);
 	if (!err)
 		return true;
 out:
 	if (err == -EIO && READ_ONCE(d->state) == VCD_DOWN) {
-		vcd_krequeue(k);
+		/* vcd_start() wakes us, or vcd_stop() once it is for good. */
+		vcd_krequeue(d, k, false);
 		return false;
 	}
 	vcd_kreq_done(k, err == -ESTALE || err == -EINTR ? -EIO : err);

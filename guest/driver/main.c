@@ -40,6 +40,8 @@ static int vcd_read_config(struct vcd_device *d)
 	virtio_cread_le(vdev, struct virtio_crypto_config,
 			aead_algo, &d->aeads);
 	virtio_cread_le(vdev, struct virtio_crypto_config,
+			akcipher_algo, &d->akciphers);
+	virtio_cread_le(vdev, struct virtio_crypto_config,
 			max_cipher_key_len, &d->max_key);
 	virtio_cread_le(vdev, struct virtio_crypto_config,
 			max_auth_key_len, &d->max_mackey);
@@ -62,6 +64,8 @@ static int vcd_read_config(struct vcd_device *d)
 		d->macs = 0;
 	if (!(services & BIT(VIRTIO_CRYPTO_SERVICE_AEAD)))
 		d->aeads = 0;
+	if (!(services & BIT(VIRTIO_CRYPTO_SERVICE_AKCIPHER)))
+		d->akciphers = 0;
 	d->ciphers |= try_ciphers;
 	return 0;
 }
@@ -81,6 +85,7 @@ static int vcd_alloc_queues(struct vcd_device *d)
 		INIT_LIST_HEAD(&q->inflight);
 		INIT_LIST_HEAD(&q->parked);
 		init_waitqueue_head(&q->room);
+		vcd_kcrypto_queue_init(q);
 		if (i < d->ndata)
 			snprintf(q->name, sizeof(q->name), "dataq.%u", i);
 		else
@@ -108,6 +113,7 @@ static void vcd_config_work(struct work_struct *work)
 		WRITE_ONCE(d->hw_ready, ready);
 	}
 	mutex_unlock(&d->lock);
+	vcd_kcrypto_add(d);
 }
 
 static void vcd_config_changed(struct virtio_device *vdev)
@@ -125,6 +131,7 @@ static void vcd_quiesce(struct vcd_device *d)
 	clear_bit(0, &d->watching);
 	cancel_work_sync(&d->recover);
 	cancel_work_sync(&d->config);
+	vcd_kcrypto_quiesce(d);
 	flush_work(&d->reap);
 }
 
@@ -201,6 +208,7 @@ static int vcd_probe(struct virtio_device *vdev)
 		d->ndata == 1 ? "" : "s", d->ciphers, d->hashes, d->macs,
 		d->aeads, d->chunk,
 		d->hw_ready ? "" : "; not ready yet");
+	vcd_kcrypto_add(d);
 	return 0;
 
 ignore_reboot:
@@ -293,18 +301,28 @@ static int __init vcd_init(void)
 {
 	int err;
 
-	vcd_wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
+	vcd_wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!vcd_wq)
 		return -ENOMEM;
+	err = vcd_kcrypto_init();
+	if (err)
+		goto free_wq;
 	err = register_virtio_driver(&vcd_driver);
 	if (err)
-		destroy_workqueue(vcd_wq);
+		goto exit_kcrypto;
+	return 0;
+
+exit_kcrypto:
+	vcd_kcrypto_exit();
+free_wq:
+	destroy_workqueue(vcd_wq);
 	return err;
 }
 
 static void __exit vcd_exit(void)
 {
 	unregister_virtio_driver(&vcd_driver);
+	vcd_kcrypto_exit();
 	destroy_workqueue(vcd_wq);
 	ida_destroy(&vcd_indices);
 }

@@ -280,7 +280,7 @@ int vcd_data_submit(struct vcd_data *r, struct vcd_session *s, enum vcd_slot slo
 
 	err = vcd_session_open(s, slot, &id, &gen);
 	if (err)
-		return err;
+		return err == -EREMOTEIO ? -EIO : err;
 	vcd_msg_prepare(&r->m, s, slot, id, gen);
 	r->m.req.orphaned = vcd_data_orphaned;
 	r->m.req.notify = notify;

@@ -48,7 +48,7 @@ static int vcd_created(struct vcd_ctrl *c, u64 *id)
 	case VIRTIO_CRYPTO_NOSPC:
 		return -ENOSPC;
 	default:
-		return -EIO;
+		return -EREMOTEIO;	/* its own word for it, ERR */
 	}
 }
 
@@ -70,8 +70,27 @@ static u32 vcd_destroy_opcode(const struct vcd_session *s, enum vcd_slot slot)
 	if (slot == VCD_SLOT_HASH)
 		return s->hash->keyed ? VIRTIO_CRYPTO_MAC_DESTROY_SESSION :
 					VIRTIO_CRYPTO_HASH_DESTROY_SESSION;
-	return s->cipher->kind == VCD_AEAD ? VIRTIO_CRYPTO_AEAD_DESTROY_SESSION :
-					     VIRTIO_CRYPTO_CIPHER_DESTROY_SESSION;
+	switch (s->cipher->kind) {
+	case VCD_AEAD:
+		return VIRTIO_CRYPTO_AEAD_DESTROY_SESSION;
+	case VCD_RSA:
+		return VIRTIO_CRYPTO_AKCIPHER_DESTROY_SESSION;
+	default:
+		return VIRTIO_CRYPTO_CIPHER_DESTROY_SESSION;
+	}
+}
+
+/* How many bytes of key a slot's session has. */
+static u32 vcd_create_keylen(const struct vcd_session *s, enum vcd_slot slot)
+{
+	if (slot == VCD_SLOT_HASH || s->cipher->kind == VCD_RSA)
+		return s->mackeylen;
+	return s->keylen + (s->cipher->kind == VCD_AUTHENC ? s->mackeylen : 0);
+}
+
+static u32 vcd_create_op(int op)
+{
+	return op == COP_ENCRYPT ? VIRTIO_CRYPTO_OP_ENCRYPT : VIRTIO_CRYPTO_OP_DECRYPT;
 }
 
 /* The header of a create request, and which key belongs to it. */
@@ -85,8 +104,7 @@ static void vcd_create_cipher(struct vcd_ctrl *c, struct vcd_session *s, int op)
 	sym->op_type = cpu_to_le32(VIRTIO_CRYPTO_SYM_OP_CIPHER);
 	para->algo = cpu_to_le32(s->cipher->algo);
 	para->keylen = cpu_to_le32(s->keylen);
-	para->op = cpu_to_le32(op == COP_ENCRYPT ? VIRTIO_CRYPTO_OP_ENCRYPT :
-						   VIRTIO_CRYPTO_OP_DECRYPT);
+	para->op = cpu_to_le32(vcd_create_op(op));
 	memcpy(c->key, s->key, s->keylen);
 }
 
@@ -99,9 +117,45 @@ static void vcd_create_aead(struct vcd_ctrl *c, struct vcd_session *s, int op)
 	para->algo = cpu_to_le32(s->cipher->algo);
 	para->key_len = cpu_to_le32(s->keylen);
 	para->hash_result_len = cpu_to_le32(s->tagsize);
-	para->op = cpu_to_le32(op == COP_ENCRYPT ? VIRTIO_CRYPTO_OP_ENCRYPT :
-						   VIRTIO_CRYPTO_OP_DECRYPT);
+	para->op = cpu_to_le32(vcd_create_op(op));
 	memcpy(c->key, s->key, s->keylen);
+}
+
+/* A cipher and a MAC of the ciphertext, behind additional data. */
+static void vcd_create_chain(struct vcd_ctrl *c, struct vcd_session *s, int op)
+{
+	struct virtio_crypto_sym_create_session_req *sym = &c->out.u.sym_create_session;
+	struct virtio_crypto_alg_chain_session_para *para = &sym->u.chain.para;
+	bool encrypt = op == COP_ENCRYPT;
+
+	c->out.header.opcode = cpu_to_le32(VIRTIO_CRYPTO_CIPHER_CREATE_SESSION);
+	sym->op_type = cpu_to_le32(VIRTIO_CRYPTO_SYM_OP_ALGORITHM_CHAINING);
+	para->alg_chain_order =
+		cpu_to_le32(encrypt ? VIRTIO_CRYPTO_SYM_ALG_CHAIN_ORDER_CIPHER_THEN_HASH :
+				      VIRTIO_CRYPTO_SYM_ALG_CHAIN_ORDER_HASH_THEN_CIPHER);
+	para->hash_mode = cpu_to_le32(VIRTIO_CRYPTO_SYM_HASH_MODE_AUTH);
+	para->cipher_param.algo = cpu_to_le32(s->cipher->algo);
+	para->cipher_param.keylen = cpu_to_le32(s->keylen);
+	para->cipher_param.op = cpu_to_le32(vcd_create_op(op));
+	para->u.mac_param.algo = cpu_to_le32(s->hash->algo);
+	para->u.mac_param.hash_result_len = cpu_to_le32(s->tagsize);
+	para->u.mac_param.auth_key_len = cpu_to_le32(s->mackeylen);
+	memcpy(c->key, s->key, s->keylen);
+	memcpy(c->key + s->keylen, s->mackey, s->mackeylen);
+}
+
+static void vcd_create_rsa(struct vcd_ctrl *c, struct vcd_session *s)
+{
+	struct virtio_crypto_akcipher_session_para *para =
+		&c->out.u.akcipher_create_session.para;
+
+	c->out.header.opcode = cpu_to_le32(VIRTIO_CRYPTO_AKCIPHER_CREATE_SESSION);
+	para->algo = cpu_to_le32(s->cipher->algo);
+	para->keytype = cpu_to_le32(s->private ? VIRTIO_CRYPTO_AKCIPHER_KEY_TYPE_PRIVATE :
+						 VIRTIO_CRYPTO_AKCIPHER_KEY_TYPE_PUBLIC);
+	para->keylen = cpu_to_le32(s->mackeylen);
+	para->u.rsa.padding_algo = cpu_to_le32(VIRTIO_CRYPTO_RSA_RAW_PADDING);
+	memcpy(c->key, s->mackey, s->mackeylen);
 }
 
 static void vcd_create_hash(struct vcd_ctrl *c, struct vcd_session *s)
@@ -133,6 +187,10 @@ static void vcd_create_layout(struct vcd_ctrl *c, struct vcd_session *s,
 		vcd_create_hash(c, s);
 	else if (s->cipher->kind == VCD_AEAD)
 		vcd_create_aead(c, s, slot);
+	else if (s->cipher->kind == VCD_AUTHENC)
+		vcd_create_chain(c, s, slot);
+	else if (s->cipher->kind == VCD_RSA)
+		vcd_create_rsa(c, s);
 	else
 		vcd_create_cipher(c, s, slot);
 	c->out.header.algo = cpu_to_le32(slot == VCD_SLOT_HASH ? s->hash->algo :
@@ -148,7 +206,7 @@ static int vcd_create(struct vcd_session *s, enum vcd_slot slot, u64 *id,
 {
 	struct vcd_device *d = s->dev;
 	struct scatterlist out, key, in, *sgs[3];
-	u32 keylen = slot == VCD_SLOT_HASH ? s->mackeylen : s->keylen;
+	u32 keylen = vcd_create_keylen(s, slot);
 	unsigned int n = 0;
 	struct vcd_ctrl *c;
 	int err;
@@ -235,6 +293,20 @@ static void vcd_destroy(struct vcd_ctrl *c, u64 id)
 	vcd_destroy_send(&c->req);
 }
 
+/* Whether a session is open on the device, and which. Any context. */
+bool vcd_session_ready(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *gen)
+{
+	unsigned long flags;
+	struct vcd_wire was;
+
+	*gen = READ_ONCE(s->dev->gen);
+	spin_lock_irqsave(&s->lock, flags);
+	was = s->wire[slot];
+	spin_unlock_irqrestore(&s->lock, flags);
+	*id = was.id;
+	return was.gen == *gen && was.tagsize == READ_ONCE(s->tagsize);
+}
+
 /**
  * vcd_session_open() - a session on the device
  * @s: the session
@@ -246,7 +318,9 @@ static void vcd_destroy(struct vcd_ctrl *c, u64 id)
  * length is the wire session's: if that has changed another one is opened.
  *
  * Return: 0, -EINVAL (the device refuses algorithm or key), -ENOSPC (it has no
- * room for sessions), -EBUSY (it is not ready), or an error of vcd_submit().
+ * room for sessions), -EREMOTEIO (it says no more than that it failed; so it
+ * may for the same reasons), -EBUSY (it is not ready), or an error of
+ * vcd_submit().
  */
 int vcd_session_open(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *gen)
 {
@@ -254,27 +328,17 @@ int vcd_session_open(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *ge
 	struct vcd_ctrl *end;
 	struct vcd_wire was;
 	unsigned long flags;
+	u8 tagsize;
 	int err;
 
-	*gen = READ_ONCE(d->gen);
-	spin_lock_irqsave(&s->lock, flags);
-	was = s->wire[slot];
-	spin_unlock_irqrestore(&s->lock, flags);
-	*id = was.id;
-	if (was.gen == *gen && was.tagsize == s->tagsize)
+	if (vcd_session_ready(s, slot, id, gen))
 		return 0;
-
 	if (mutex_lock_killable(&s->open_lock))
 		return -EINTR;
-	*gen = READ_ONCE(d->gen);
-	spin_lock_irqsave(&s->lock, flags);
-	was = s->wire[slot];
-	spin_unlock_irqrestore(&s->lock, flags);
-	*id = was.id;
 	err = 0;
-	if (was.gen == *gen && was.tagsize == s->tagsize)
+	if (vcd_session_ready(s, slot, id, gen))
 		goto out;
-
+	tagsize = READ_ONCE(s->tagsize);
 	err = READ_ONCE(d->hw_ready) ? vcd_create(s, slot, id, *gen, &end) :
 					 -EBUSY;
 	if (err)
@@ -283,7 +347,7 @@ int vcd_session_open(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *ge
 	was = s->wire[slot];
 	s->wire[slot].id = *id;
 	s->wire[slot].gen = *gen;
-	s->wire[slot].tagsize = s->tagsize;
+	s->wire[slot].tagsize = tagsize;
 	s->wire[slot].end = end;
 	spin_unlock_irqrestore(&s->lock, flags);
 	if (was.end)
@@ -317,7 +381,7 @@ void vcd_session_set_iv(struct vcd_session *s, const u8 *iv)
 /**
  * vcd_session_new() - a session with one reference, in no file's table yet
  * @d: the device
- * @u: whose it is
+ * @u: whose it is; NULL: the kernel's
  *
  * It has neither cipher nor hash: the caller gives it what it is to have.
  *
@@ -326,13 +390,14 @@ void vcd_session_set_iv(struct vcd_session *s, const u8 *iv)
 struct vcd_session *vcd_session_new(struct vcd_device *d, struct vcd_user *u)
 {
 	struct vcd_session *s;
-	int err = vcd_user_session(u);
+	int err = u ? vcd_user_session(u) : 0;
 
 	if (err)
 		return ERR_PTR(err);
 	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
 	if (!s) {
-		atomic_dec(&u->sessions);
+		if (u)
+			atomic_dec(&u->sessions);
 		return ERR_PTR(-ENOMEM);
 	}
 	kref_init(&s->ref);
@@ -340,7 +405,8 @@ struct vcd_session *vcd_session_new(struct vcd_device *d, struct vcd_user *u)
 	mutex_init(&s->open_lock);
 	init_waitqueue_head(&s->idle);
 	spin_lock_init(&s->lock);
-	vcd_user_hold(u);
+	if (u)
+		vcd_user_hold(u);
 	s->user = u;
 	vcd_get(d);
 	s->dev = d;
@@ -378,12 +444,11 @@ int vcd_session_set_cipher(struct vcd_session *s, const struct vcd_cipher *c,
 	err = vcd_session_open(s, VCD_SLOT_ENCRYPT, &id, &gen);
 	if (err == -ESTALE)
 		err = vcd_session_open(s, VCD_SLOT_ENCRYPT, &id, &gen);
-	return err == -ESTALE ? -EIO : err;
+	return err == -ESTALE || err == -EREMOTEIO ? -EIO : err;
 }
 
-static void vcd_session_release(struct kref *ref)
+static void vcd_session_end(struct vcd_session *s)
 {
-	struct vcd_session *s = container_of(ref, struct vcd_session, ref);
 	struct vcd_device *d = s->dev;
 	int i;
 
@@ -391,10 +456,36 @@ static void vcd_session_release(struct kref *ref)
 		if (s->wire[i].end)
 			vcd_destroy(s->wire[i].end, s->wire[i].id);
 	vcd_hash_free(s);
-	atomic_dec(&s->user->sessions);
-	vcd_user_put(s->user);
+	if (s->user) {
+		atomic_dec(&s->user->sessions);
+		vcd_user_put(s->user);
+	}
 	kfree_sensitive(s);
 	vcd_put(d);
+}
+
+static void vcd_session_release(struct kref *ref)
+{
+	vcd_session_end(container_of(ref, struct vcd_session, ref));
+}
+
+static void vcd_session_release_work(struct work_struct *work)
+{
+	vcd_session_end(container_of(work, struct vcd_session, release));
+}
+
+static void vcd_session_release_later(struct kref *ref)
+{
+	struct vcd_session *s = container_of(ref, struct vcd_session, ref);
+
+	INIT_WORK(&s->release, vcd_session_release_work);
+	queue_work(vcd_wq, &s->release);
+}
+
+/* In any context. */
+void vcd_session_put_later(struct vcd_session *s)
+{
+	kref_put(&s->ref, vcd_session_release_later);
 }
 
 /* May sleep. The last reference closes the session on the device. */
