@@ -19,7 +19,7 @@
 #include <linux/uaccess.h>
 #include <linux/version.h>
 
-#include "driver.h"
+#include "trace.h"
 
 /* From now on, or no longer, interrupts come for this file's operations. */
 static void vcd_file_waiting(struct vcd_file *f, bool waiting)
@@ -355,6 +355,8 @@ int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop)
 		return -EBUSY;
 	}
 	err = r->err;
+	if (r->mm)
+		trace_vcd_reap(&r->m.req, err);
 	if (err == -ESTALE) {
 		/* The device had lost the session and left the data alone. */
 		struct vcd_op o = { .cop = r->cop };

@@ -149,6 +149,7 @@ int vcd_start(struct vcd_device *d)
 		spin_lock_irq(&q->lock);
 		q->vq = vqs[i];
 		q->armed = true;	/* as virtqueues begin */
+		q->tag = 0;
 		spin_unlock_irq(&q->lock);
 	}
 	vcd_kwake(d);

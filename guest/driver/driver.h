@@ -15,6 +15,7 @@
  *                        device.c     start, stop, timeout, reset
  *                        algs.c       algorithms by number
  *                        limits.c     what one user may hold
+ *                        stats.c      counters; trace.h, tracepoints
  *   kernel's crypto API > kcrypto.c  and skcipher.c, ahash.c, aead.c, akcipher.c:
  *                                     see kcrypto.h
  *   virtio core -------> main.c       probe, remove, configuration
@@ -95,6 +96,19 @@ struct vcd_device;
 struct vcd_session;
 struct vcd_ctrl;
 
+/* Latencies are counted by powers of two of microseconds, up to a minute. */
+#define VCD_LATENCIES		27
+
+/* Since the device was found. */
+struct vcd_stats {
+	u64 requests, kernel;	/* all, and those by the kernel's door */
+	u64 bytes;		/* of source data */
+	u64 kicks, interrupts;
+	u64 full;		/* the ring had no room */
+	u64 answers, failed;	/* returned by the device, by a reset */
+	u64 latency[VCD_LATENCIES];
+};
+
 /* One virtqueue and the requests the device holds. */
 struct vcd_queue {
 	struct vcd_device *dev;
@@ -109,6 +123,8 @@ struct vcd_queue {
 	unsigned int returned;		/* counts requests given back */
 	unsigned int sleepers;		/* who needs the device's interrupt */
 	bool armed;			/* it is asked for */
+	u16 tag;			/* of the next request */
+	struct vcd_stats stats;
 
 	/* Returned, and to be completed for the kernel's users. */
 	spinlock_t kdone_lock;
@@ -130,6 +146,10 @@ struct vcd_req {
 	u32 writable;			/* bytes the device may write */
 	u32 used;			/* bytes it says it wrote */
 	int error;			/* 0: came back from the device */
+	u64 start;			/* local_clock() at submission */
+	u64 session;			/* its number on the wire, to be traced */
+	u32 len;			/* bytes of source data, likewise */
+	u16 tag;			/* on its queue; see trace.h */
 	bool inflight;			/* queue->lock */
 	bool orphan;			/* queue->lock: nobody waits */
 	bool counted;			/* queue->lock: one of its sleepers */
@@ -146,6 +166,7 @@ struct vcd_device {
 	int index;			/* of /dev/cryptodevN */
 	char name[20];
 	struct miscdevice misc;
+	struct dentry *debugfs;
 	wait_queue_head_t gone_wait;	/* for poll */
 
 	/* Read once at probe. */
@@ -550,6 +571,13 @@ void vcd_kcrypto_queue_init(struct vcd_queue *q);
 void vcd_kcrypto_add(struct vcd_device *d);
 void vcd_kcrypto_quiesce(struct vcd_device *d);
 void vcd_kwake(struct vcd_device *d);
+
+/* stats.c */
+void vcd_stats_init(void);
+void vcd_stats_exit(void);
+void vcd_stats_add(struct vcd_device *d);
+void vcd_stats_remove(struct vcd_device *d);
+void vcd_stats_returned(struct vcd_queue *q, struct vcd_req *r, u64 ns);
 
 /* nodes.c */
 struct vcd_device *vcd_device_pick(bool (*wanted)(struct vcd_device *d, const void *arg),

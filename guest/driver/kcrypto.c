@@ -17,6 +17,7 @@
 #include <linux/sched/mm.h>
 
 #include "kcrypto.h"
+#include "trace.h"
 
 /*
  * Generic C code has 100, code for the CPU's vector instructions 150 and more,
@@ -267,6 +268,7 @@ static void vcd_kdone(struct tasklet_struct *task)
 		int err = vcd_msg_result(&k->m);
 
 		list_del_init(&req->link);
+		trace_vcd_reap(req, err);
 		if (err == -ESTALE)
 			vcd_session_lost(k->s, k->slot, k->m.id, req->gen);
 		if ((err == -ESTALE && --k->tries) || err == -EOPNOTSUPP) {

@@ -208,6 +208,7 @@ static int vcd_probe(struct virtio_device *vdev)
 		d->ndata == 1 ? "" : "s", d->ciphers, d->hashes, d->macs,
 		d->aeads, d->chunk,
 		d->hw_ready ? "" : "; not ready yet");
+	vcd_stats_add(d);
 	vcd_kcrypto_add(d);
 	return 0;
 
@@ -232,6 +233,7 @@ static void vcd_remove(struct virtio_device *vdev)
 	struct vcd_device *d = vdev->priv;
 
 	unregister_reboot_notifier(&d->reboot);
+	vcd_stats_remove(d);
 	vcd_nodes_remove(d);
 	mutex_lock(&d->lock);
 	vcd_stop(d, VCD_GONE);
@@ -307,12 +309,14 @@ static int __init vcd_init(void)
 	err = vcd_kcrypto_init();
 	if (err)
 		goto free_wq;
+	vcd_stats_init();
 	err = register_virtio_driver(&vcd_driver);
 	if (err)
 		goto exit_kcrypto;
 	return 0;
 
 exit_kcrypto:
+	vcd_stats_exit();
 	vcd_kcrypto_exit();
 free_wq:
 	destroy_workqueue(vcd_wq);
@@ -322,6 +326,7 @@ free_wq:
 static void __exit vcd_exit(void)
 {
 	unregister_virtio_driver(&vcd_driver);
+	vcd_stats_exit();
 	vcd_kcrypto_exit();
 	destroy_workqueue(vcd_wq);
 	ida_destroy(&vcd_indices);

@@ -38,6 +38,8 @@ void vcd_msg_prepare(struct vcd_msg *m, struct vcd_session *s,
 
 	/* Callers on different CPUs use different queues. */
 	vcd_req_init(&m->req, &d->queues[raw_smp_processor_id() % d->ndata], gen);
+	m->req.session = id;
+	m->req.len = m->src_len;
 	m->session = s;
 	m->slot = slot;
 	m->id = id;

@@ -7,7 +7,7 @@
 #include <linux/sched/signal.h>
 #include <linux/virtio_config.h>
 
-#include "driver.h"
+#include "trace.h"
 
 static unsigned int spin_us = 80;
 module_param(spin_us, uint, 0644);
@@ -27,6 +27,9 @@ void vcd_req_init(struct vcd_req *r, struct vcd_queue *q, u32 gen)
 	r->gen = gen;
 	r->used = 0;
 	r->error = 0;
+	r->session = 0;
+	r->len = 0;
+	r->kernel = false;
 	r->inflight = false;
 	r->orphan = false;
 	r->counted = false;
@@ -51,6 +54,10 @@ static bool vcd_wanted(struct vcd_queue *q)
 /* The request left q->inflight; q->lock is held. */
 void vcd_returned(struct vcd_queue *q, struct vcd_req *r, struct list_head *done)
 {
+	u64 ns = local_clock() - r->start;
+
+	trace_vcd_answer(r, ns);
+	vcd_stats_returned(q, r, ns);
 	r->inflight = false;
 	if (r->counted)
 		q->sleepers--;
@@ -203,6 +210,7 @@ int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 	}
 	err = virtqueue_add_sgs(vq, sgs, out, in, r, GFP_ATOMIC);
 	if (err) {
+		q->stats.full += err == -ENOSPC;
 		broken = virtqueue_is_broken(vq);
 		/* Nothing would ever come back to make room. */
 		if (err == -ENOSPC && list_empty(&q->inflight))
@@ -215,6 +223,12 @@ int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 		err = -EINPROGRESS;
 		goto unlock;
 	}
+	r->tag = q->tag++;
+	r->start = local_clock();
+	q->stats.requests++;
+	q->stats.kernel += r->kernel;
+	q->stats.bytes += r->len;
+	trace_vcd_submit(r);
 	r->since = READ_ONCE(d->ticks);
 	r->inflight = true;
 	list_add_tail(&r->link, &q->inflight);
@@ -226,6 +240,10 @@ int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 	/* Under the lock: the watchdog disarms before it looks at our list. */
 	vcd_watch(d);
 	kick = virtqueue_kick_prepare(vq);
+	if (kick) {
+		q->stats.kicks++;
+		trace_vcd_kick(q, r->tag);
+	}
 	if (rearm)
 		vcd_collect(q, &done);
 unlock:
@@ -357,6 +375,7 @@ int vcd_wait(struct vcd_req *r, unsigned int bytes)
 
 	if (vcd_spin(q, r, bytes)) {
 		wait_for_completion(&r->done);
+		trace_vcd_reap(r, r->error);
 		return r->error;
 	}
 	spin_lock_irqsave(&q->lock, flags);
@@ -364,8 +383,10 @@ int vcd_wait(struct vcd_req *r, unsigned int bytes)
 	spin_unlock_irqrestore(&q->lock, flags);
 	vcd_queue_arm(q);
 
-	if (!wait_for_completion_killable(&r->done))
+	if (!wait_for_completion_killable(&r->done)) {
+		trace_vcd_reap(r, r->error);
 		return r->error;
+	}
 
 	spin_lock_irqsave(&q->lock, flags);
 	if (r->inflight) {
@@ -459,6 +480,7 @@ void vcd_queue_interrupt(struct virtqueue *vq)
 		spin_unlock_irqrestore(&q->lock, flags);
 		return;
 	}
+	q->stats.interrupts++;
 	vcd_collect(q, &done);
 	broken = virtqueue_is_broken(vq);
 	gen = d->gen;
