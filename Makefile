@@ -30,6 +30,17 @@ driver: ## build the guest driver for the guest kernel
 	$(MAKE) -C guest/driver KDIR=/lib/modules/$${kernel##*/}/build
 	cp guest/driver/virtio_cryptodev.ko bin/
 
+# With the headers and compilers of the suites, which stay in the cache folder.
+KERNEL_SUITES = bookworm-backports trixie-backports
+
+.PHONY: drivers
+drivers: driver ## build the guest driver for newer kernels too, and fetch these
+	@for suite in $(KERNEL_SUITES); do \
+		mkdir -p bin/kernels/$$suite; \
+		version=$$(scripts/build-driver $$suite bin/kernels/$$suite/virtio_cryptodev.ko); \
+		scripts/fetch-guest-kernel --suite $$suite $$version; \
+	done
+
 .PHONY: setup
 setup: ## install what building, VMs and tests need
 	@scripts/setup build driver vm qemu
@@ -52,7 +63,7 @@ lint: ## gofmt, go vet, staticcheck
 # build, and end-to-end tests in VMs of the system's QEMU and of a newer one.
 .PHONY: test
 test: ## install what is missing, build, run all tests of CI
-	@scripts/setup build driver vm qemu
+	@scripts/setup build driver vm qemu tests
 	@$(MAKE) --no-print-directory lint build driver unit
 	$(MAKE) -C guest/driver tests
 	go test -count=1 -timeout 15m ./test/e2e
@@ -66,7 +77,7 @@ unit:
 	go test -tags '$(TAGS)' -run 'AllocatesNothing|NothingIsAllocated' ./virtio/... ./virtiocrypto/...
 
 .PHONY: test-all
-test-all: test ## every QEMU that Debian's suites have, every long test
+test-all: test drivers ## every QEMU and kernel that Debian's suites have, every long test
 	@scripts/fetch-qemu bookworm-backports >/dev/null
 	VCRYPTO_TEST_ALL=1 go test -count=1 -timeout 60m ./test/e2e
 

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -141,7 +142,7 @@ func TestKernelDoorSelfTestRuns(t *testing.T) {
 }
 
 // luks sets up, fills and reopens an encrypted volume. $1 is what to do.
-const luks = `set -eux; date
+const luks = `set -eu
 export DM_DISABLE_UDEV=1
 opened() { printf 'a password' | cryptsetup open --disable-locks --key-file - /dev/vda secret; mount -t ext4 /dev/mapper/secret /mnt; }
 closed() { umount /mnt; cryptsetup close --disable-locks secret; }
@@ -165,7 +166,6 @@ check)
 	;;
 open) opened ;;
 close) closed ;;
-raw) dd if=/dev/vda bs=1M iflag=direct 2>/dev/null | grep -c 'what must not be readable' || true ;;
 esac
 `
 
@@ -210,8 +210,12 @@ func TestLUKS(t *testing.T) {
 		}
 		do("check")
 		do("close")
-		if n := strings.TrimSpace(do("raw")); n != "0" {
-			t.Errorf("%s lines of plain text are on the disk", n)
+		raw, err := os.ReadFile(disk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.HasPrefix(raw, []byte("LUKS")) || bytes.Contains(raw, []byte("what must not be readable")) {
+			t.Error("the disk has no LUKS header, or has plain text on it")
 		}
 		do("open")
 		do("check")
