@@ -30,6 +30,18 @@ driver: ## build the guest driver for the guest kernel
 	$(MAKE) -C guest/driver KDIR=/lib/modules/$${kernel##*/}/build
 	cp guest/driver/virtio_cryptodev.ko bin/
 
+# With the headers and compilers of the suites, which stay in the cache folder.
+KERNEL_SUITES = bookworm-backports trixie-backports
+
+.PHONY: drivers
+drivers: driver ## build the guest driver for newer kernels too, and fetch these
+	@set -e; for suite in $(KERNEL_SUITES); do \
+		version=$$(scripts/build-driver $$suite bin/virtio_cryptodev.new); \
+		mkdir -p bin/driver/$$version; \
+		mv bin/virtio_cryptodev.new bin/driver/$$version/virtio_cryptodev.ko; \
+		scripts/fetch-guest-kernel --suite $$suite $$version; \
+	done
+
 .PHONY: setup
 setup: ## install what building, VMs and tests need
 	@scripts/setup build driver vm qemu
@@ -53,7 +65,7 @@ lint: ## gofmt, go vet, staticcheck
 # build, and end-to-end tests in VMs of the system's QEMU and of a newer one.
 .PHONY: test
 test: ## install what is missing, build, run all tests of CI
-	@scripts/setup build driver vm qemu
+	@scripts/setup build driver vm qemu tests
 	@$(MAKE) --no-print-directory lint build driver unit
 	$(MAKE) -C guest/driver tests
 	go test -count=1 -timeout 15m ./test/e2e
@@ -73,10 +85,8 @@ unit:
 RESULTS ?= $(CURDIR)/bin/matrix.jsonl
 
 .PHONY: test-all
-test-all: test ## every QEMU and kernel that Debian's suites have, every long test
+test-all: test drivers ## every QEMU and kernel that Debian's suites have, every long test
 	@scripts/fetch-qemu bookworm-backports >/dev/null
-	@scripts/build-guest-driver bookworm-backports 6.12 >/dev/null
-	@scripts/build-guest-driver trixie-backports 7.2 >/dev/null
 	rm -f $(RESULTS)
 	VCRYPTO_TEST_ALL=1 VCRYPTO_RESULTS=$(RESULTS) go test -count=1 -timeout 120m ./test/e2e
 	VCRYPTO_DIFFERENTIAL=10m VCRYPTO_SEED=random \
