@@ -3,9 +3,9 @@
 // Package cryptodevtest has a cryptodev node made of Go, for tests of package
 // cryptodev and of what is built on it, on machines without a real one.
 //
-// It answers the ioctls as cryptodev-linux 1.14 does, errno by errno, as far
-// as ciphers go. Tests also ask [Open] for a device: that is the real node
-// which the environment names, or else this one.
+// It answers the ioctls as cryptodev-linux 1.14 does, errno by errno: it is
+// package node for callers in the same process. Tests also ask [Open] for a
+// device: that is the real node which the environment names, or else this one.
 package cryptodevtest
 
 import (
@@ -20,6 +20,8 @@ import (
 
 	"vcrypto/cryptodev"
 	"vcrypto/cryptodev/abi"
+	"vcrypto/cryptodev/node"
+	"vcrypto/engine/gocrypto"
 )
 
 // Env is the environment variable that names a real node. Where it is set
@@ -94,45 +96,61 @@ type Node struct {
 	Spoil func(op *abi.CryptOp, result []byte)
 
 	mu       sync.Mutex
-	sessions int
+	sessions map[*file]int
 	requests int
 }
 
+// room is how many asynchronous requests a file holds: as few as make a test
+// see it.
+const room = 8
+
 // Open opens the node. The test closes the device at its end.
 func (n *Node) Open(t testing.TB) *cryptodev.Device {
-	d := cryptodev.New(&file{node: n, sessions: map[uint32]*session{}}, "fake:/dev/crypto")
+	e := gocrypto.New()
+	f := node.New(node.Options{
+		Engine: e, Driver: "fake", InfoFlags: abi.InfoKernelDriverOnly, MaxAsync: room,
+	})
+	t.Cleanup(func() { f.Close() })
+	d := cryptodev.New(&file{node: n, file: f.Open(nil)}, "fake:/dev/crypto")
 	closeAtEnd(t, d)
 	return d
 }
 
 // Sessions returns the number of sessions that are open.
-func (n *Node) Sessions() int {
+func (n *Node) Sessions() (all int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.sessions
+	for _, open := range n.sessions {
+		all += open
+	}
+	return all
 }
 
-// Requests returns the number of CIOCCRYPT calls so far.
+// sessionsOf notes how many a file has.
+func (n *Node) sessionsOf(f *file) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.sessions == nil {
+		n.sessions = make(map[*file]int)
+	}
+	n.sessions[f] = f.file.Sessions()
+}
+
+// Requests returns the number of CIOCCRYPT and CIOCASYNCCRYPT calls so far.
 func (n *Node) Requests() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.requests
 }
 
-func (n *Node) count(sessions, requests int) {
+func (n *Node) counted() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.sessions += sessions
-	n.requests += requests
+	n.requests++
 }
 
+// takes says whether the node has a cipher with keys of a length.
 func (n *Node) takes(cipher uint32, keyLen uint32) bool {
-	ciphers, keySizes := n.Ciphers, n.KeySizes
-	if ciphers == nil {
-		ciphers = []cryptodev.Cipher{abi.CipherAESCBC, abi.CipherAESCTR, abi.CipherAESECB}
-	}
-	if keySizes == nil {
-		keySizes = []int{16, 24, 32}
-	}
-	return slices.Contains(ciphers, cryptodev.Cipher(cipher)) && slices.Contains(keySizes, int(keyLen))
+	return (n.Ciphers == nil || slices.Contains(n.Ciphers, cryptodev.Cipher(cipher))) &&
+		(n.KeySizes == nil || slices.Contains(n.KeySizes, int(keyLen)))
 }
