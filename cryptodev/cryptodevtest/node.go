@@ -38,23 +38,51 @@ var Names = map[string]cryptodev.Cipher{
 	"aes-cbc": cryptodev.AESCBC,
 	"aes-ctr": cryptodev.AESCTR,
 	"aes-ecb": cryptodev.AESECB,
+	"aes-gcm": cryptodev.AESGCM,
+	"aes-ccm": cryptodev.AESCCM,
 }
 
-// Required returns the ciphers that a device from Open must have.
+// Required returns the ciphers that a device from Open must have, but AEADs.
 func Required(t testing.TB) []cryptodev.Cipher {
 	t.Helper()
 	if os.Getenv(Env) == "" {
-		return slices.Collect(maps.Values(Names))
+		return slices.DeleteFunc(slices.Collect(maps.Values(Names)), cryptodev.Cipher.AEAD)
 	}
 	var all []cryptodev.Cipher
 	for name := range strings.SplitSeq(cmp.Or(os.Getenv(EnvCiphers), "aes-cbc"), ",") {
 		c, ok := Names[name]
 		if !ok {
-			t.Fatalf("%s: %q is none of aes-cbc, aes-ctr and aes-ecb", EnvCiphers, name)
+			t.Fatalf("%s: %q is none of aes-cbc, aes-ctr, aes-ecb, aes-gcm and aes-ccm", EnvCiphers, name)
 		}
-		all = append(all, c)
+		if !c.AEAD() {
+			all = append(all, c)
+		}
 	}
 	return all
+}
+
+// MustHave reports whether a device from Open must have sessions of a kind. A
+// real node must have the hashes that its kernel has at least, and the ciphers
+// of Required; this package's all but CCM, which Go's library lacks.
+func MustHave(p cryptodev.SessionParams) bool {
+	if os.Getenv(Env) == "" {
+		return p.Cipher != cryptodev.AESCCM
+	}
+	if p.Cipher == 0 {
+		return true
+	}
+	for name := range strings.SplitSeq(cmp.Or(os.Getenv(EnvCiphers), "aes-cbc"), ",") {
+		if Names[name] == p.Cipher {
+			return true
+		}
+	}
+	return false
+}
+
+// Example returns a device of this package's for an example.
+func Example() *cryptodev.Device {
+	d, _ := new(Node).open()
+	return d
 }
 
 // Open returns a device for a test: a real node if the environment names one,
@@ -106,14 +134,17 @@ const room = 8
 
 // Open opens the node. The test closes the device at its end.
 func (n *Node) Open(t testing.TB) *cryptodev.Device {
-	e := gocrypto.New()
-	f := node.New(node.Options{
-		Engine: e, Driver: "fake", InfoFlags: abi.InfoKernelDriverOnly, MaxAsync: room,
-	})
+	d, f := n.open()
 	t.Cleanup(func() { f.Close() })
-	d := cryptodev.New(&file{node: n, file: f.Open(nil)}, "fake:/dev/crypto")
 	closeAtEnd(t, d)
 	return d
+}
+
+func (n *Node) open() (*cryptodev.Device, *node.Node) {
+	f := node.New(node.Options{
+		Engine: gocrypto.New(), Driver: "fake", InfoFlags: abi.InfoKernelDriverOnly, MaxAsync: room,
+	})
+	return cryptodev.New(&file{node: n, file: f.Open(nil)}, "fake:/dev/crypto"), f
 }
 
 // Sessions returns the number of sessions that are open.
