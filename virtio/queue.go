@@ -70,6 +70,7 @@ type Queue struct {
 	cpu      int           // the CPU of its thread, or -1
 	log      *slog.Logger
 	counters *Counters
+	observer Observer // nil for none
 
 	stopping atomic.Bool
 	onHold   *atomic.Bool // of the instance
@@ -173,6 +174,7 @@ func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
 	if err != nil {
 		return nil, closeAfter(wake, fmt.Errorf("worker: %w", err))
 	}
+	q.observer, _ = worker.(Observer)
 	go q.run(worker)
 	return q, nil
 }

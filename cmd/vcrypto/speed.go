@@ -34,6 +34,9 @@ const (
 	maxSpeedDepth = 4096
 
 	maxSpeedSize = 1 << 24 // bytes
+
+	// warmUp is the part of --time, one in so many, that goes before.
+	warmUp = 4
 )
 
 // speedAlg is what can be measured.
@@ -207,8 +210,12 @@ func (o *speedOptions) measure(ctx context.Context, out io.Writer, dev *cryptode
 		if o.async {
 			how = o.flights
 		}
+		// What is cold at first is not what is measured.
+		if _, err := how(ctx, dev, s, size, o.time/warmUp); err != nil {
+			return err
+		}
 		start := time.Now()
-		n, err := how(ctx, dev, s, size)
+		n, err := how(ctx, dev, s, size, o.time)
 		if err != nil {
 			return err
 		}
@@ -227,7 +234,7 @@ func (o *speedOptions) measure(ctx context.Context, out io.Writer, dev *cryptode
 
 // sync does one request after the other and returns how many. An IV serves all
 // of them: nobody is to read what comes out.
-func (o *speedOptions) sync(ctx context.Context, _ *cryptodev.Device, s *cryptodev.Session, size int) (n int, err error) {
+func (o *speedOptions) sync(ctx context.Context, _ *cryptodev.Device, s *cryptodev.Session, size int, long time.Duration) (n int, err error) {
 	buf, iv := make([]byte, size+cryptodev.MaxTag), make([]byte, s.Cipher().IVSize())
 	text, sum := buf[:size], make([]byte, s.Hash().Size())
 	one := func() error { return s.Encrypt(text, text, iv) }
@@ -237,7 +244,7 @@ func (o *speedOptions) sync(ctx context.Context, _ *cryptodev.Device, s *cryptod
 	case s.Cipher().AEAD():
 		one = func() error { return s.Seal(buf, text, iv, nil) }
 	}
-	for end := time.Now().Add(o.time); time.Now().Before(end) && ctx.Err() == nil; n++ {
+	for end := time.Now().Add(long); time.Now().Before(end) && ctx.Err() == nil; n++ {
 		if err := one(); err != nil {
 			return n, err
 		}
@@ -246,7 +253,7 @@ func (o *speedOptions) sync(ctx context.Context, _ *cryptodev.Device, s *cryptod
 }
 
 // flights keeps requests under way and returns how many were done.
-func (o *speedOptions) flights(ctx context.Context, dev *cryptodev.Device, s *cryptodev.Session, size int) (n int, err error) {
+func (o *speedOptions) flights(ctx context.Context, dev *cryptodev.Device, s *cryptodev.Session, size int, long time.Duration) (n int, err error) {
 	idle := make([]*cryptodev.Request, o.depth)
 	for i := range idle {
 		buf := make([]byte, size)
@@ -256,7 +263,7 @@ func (o *speedOptions) flights(ctx context.Context, dev *cryptodev.Device, s *cr
 		}
 	}
 	depth := o.depth
-	end := time.Now().Add(o.time)
+	end := time.Now().Add(long)
 	for {
 		over := !time.Now().Before(end) || ctx.Err() != nil
 		for !over && len(idle) > 0 {
