@@ -105,6 +105,12 @@ pgo: build ## renew the profile that the compiler optimizes bin/vcrypto by
 	go tool pprof -proto "$$runs"/* >"$$runs/merged"; \
 	mv "$$runs/merged" cmd/vcrypto/default.pgo
 
+.PHONY: deb
+deb: ## build Debian packages into bin/: the programs, and the driver for DKMS
+	@scripts/setup build
+	@$(MAKE) --no-print-directory build
+	@packaging/build-deb
+
 .PHONY: clean
 clean: ## remove what was built; the cache stays
 	rm -rf bin
