@@ -31,6 +31,7 @@ type tracer struct {
 	place  []byte // of its status; nil without room
 	status string
 	batch  int // chains that were taken with it
+	tag    int // its index in the available ring; negative: none
 
 	kick, taken, submitted, done, answered time.Time
 	session                                uint64
@@ -71,7 +72,10 @@ func (t *tracer) Handle(chains []*virtq.Chain) {
 
 func (t *tracer) begin(now time.Time, chains []*virtq.Chain) {
 	t.on, t.next = true, now.Add(t.pause)
-	t.chain, t.batch = chains[0], len(chains)
+	t.chain, t.batch, t.tag = chains[0], len(chains), -1
+	if next, ok := t.q.NextIndex(); ok {
+		t.tag = int(next - uint16(len(chains)))
+	}
 	t.r = t.free[len(t.free)-1] // that Handle will take for it
 	t.place, t.status = nil, "none"
 	if t.chain.WriteLen >= statusSize {
@@ -119,6 +123,7 @@ func (t *tracer) Published(notified bool) {
 	t.on = false
 	start := t.taken
 	attrs := []slog.Attr{
+		slog.Int("tag", t.tag),
 		slog.String("what", t.what),
 		slog.Uint64("session", t.session),
 		slog.Int("source", t.source),

@@ -79,7 +79,7 @@ func TestTrace(t *testing.T) {
 				r.Fill(id, cryptodrv.OpCipherEncrypt, make([]byte, 16), make([]byte, 1000))
 				return m.do(r)
 			}
-			known := []string{"what", "session", "source", "readable", "writable", "batch", "kick", "taken", "submitted", "done", "answered", "used", "interrupt", "status"}
+			known := []string{"tag", "what", "session", "source", "readable", "writable", "batch", "kick", "taken", "submitted", "done", "answered", "used", "interrupt", "status"}
 			for n := range 3 {
 				time.Sleep(time.Millisecond) // longer than between two traces
 				if s := send(id); s != virtiocrypto.StatusOK {
@@ -95,8 +95,8 @@ func TestTrace(t *testing.T) {
 					}
 					before = at.Duration()
 				}
-				if got, want := fmt.Sprintln(line["what"], line["session"], line["source"], line["writable"], line["status"]),
-					fmt.Sprintln("cipher, encrypt", id, 1000, 1001, "OK"); got != want {
+				if got, want := fmt.Sprintln(line["tag"], line["what"], line["session"], line["source"], line["writable"], line["status"]),
+					fmt.Sprintln(n, "cipher, encrypt", id, 1000, 1001, "OK"); got != want {
 					t.Errorf("told %s, want %s", got, want)
 				}
 				for name := range maps.Keys(line) {
