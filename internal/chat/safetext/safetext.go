@@ -55,25 +55,26 @@ const (
 // the same.
 func Line(s string) string {
 	const rest = "… (%d bytes more)"
+	const room = MaxLine - len(rest) - 20 // digits of a 64-bit number
 	var c Cleaner
 	b := make([]byte, 0, min(len(s)+len(s)/8, MaxLine))
-	room := MaxLine - len(rest) - 20 // digits of a 64-bit number
+	kept, of := 0, 0 // of b, and of s, where there is room for the remark
 	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		was := len(b)
-		if r == '\t' {
+		_, n := utf8.DecodeRuneInString(s[i:])
+		if s[i] == '\t' {
 			b = append(b, strings.Repeat(" ", tabStop)...)
-			c.Reset()
-			c.base = ' '
+			c = Cleaner{base: ' '}
 		} else {
 			b = c.Append(b, s[i:i+n])
 		}
-		// What is short enough as it is needs no room for a remark.
-		if len(b) > room && (len(b) > MaxLine || len(b)+len(s)-i-n > MaxLine) {
-			b = fmt.Appendf(b[:was], rest, len(s)-i)
+		i += n
+		if len(b) <= room {
+			kept, of = len(b), i
+		}
+		if len(b) > MaxLine {
+			b = fmt.Appendf(b[:kept], rest, len(s)-of)
 			break
 		}
-		i += n
 	}
 	return boundClusters(string(b), "…")
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"vcrypto/internal/chat/safetext"
 )
 
 // Why a question has no answer.
@@ -30,7 +32,7 @@ type question struct {
 // or Alt-N, or by /yes or /no, so that what is typed when one comes up is not
 // taken for an answer.
 func (u *UI) Ask(ctx context.Context, text string) (bool, error) {
-	q := &question{text: text, answer: make(chan bool, 1)}
+	q := &question{text: flat(safetext.Line(text)), answer: make(chan bool, 1)}
 	u.mu.Lock()
 	switch {
 	case u.closed:

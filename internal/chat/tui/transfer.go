@@ -2,6 +2,8 @@
 
 package tui
 
+import "vcrypto/internal/chat/safetext"
+
 // transfer is a file under way.
 type transfer struct {
 	id          string
@@ -19,6 +21,7 @@ func (u *UI) Progress(id, name string, done, total int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	defer u.redraw()
+	name = flat(safetext.Line(name))
 	for _, t := range u.transfers {
 		if t.id == id {
 			t.name, t.done, t.total = name, done, total

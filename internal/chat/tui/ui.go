@@ -20,6 +20,7 @@ package tui
 
 import (
 	"io"
+	"os"
 	"sync"
 	"time"
 )
@@ -66,6 +67,7 @@ type UI struct {
 	done  chan struct{} // closed when Run returns
 
 	mu        sync.Mutex
+	focused   bool    // the user is looking, as far as the terminal says
 	rooms     []*room // in the order that they were opened; never empty
 	current   int     // the one that is shown
 	status    Status
@@ -81,13 +83,23 @@ const pendingLines = 64
 // New returns a UI with one room, which has no name: what the program itself
 // has to say goes there until a room is opened.
 func New(o Options) *UI {
+	if o.In == nil {
+		o.In = os.Stdin
+	}
+	if o.Out == nil {
+		o.Out = os.Stdout
+	}
+	if o.Env == nil {
+		o.Env = os.Environ()
+	}
 	return &UI{
-		opts:   o,
-		lines:  make(chan Line, pendingLines),
-		dirty:  make(chan struct{}, 1),
-		done:   make(chan struct{}),
-		rooms:  []*room{{}},
-		status: Status{Nick: o.Nick},
+		opts:    o,
+		lines:   make(chan Line, pendingLines),
+		dirty:   make(chan struct{}, 1),
+		done:    make(chan struct{}),
+		focused: true,
+		rooms:   []*room{newRoom("")},
+		status:  Status{Nick: o.Nick},
 	}
 }
 
