@@ -16,6 +16,7 @@ import (
 	"vcrypto/internal/chat"
 	"vcrypto/internal/chat/place"
 	"vcrypto/internal/chat/psk"
+	"vcrypto/internal/chat/safetext"
 )
 
 // options are the flags that both commands have.
@@ -62,7 +63,7 @@ func (o *options) open() (c *chat.Chat, close func(), err error) {
 		In:   chat.NewInput(os.Stdin, term.IsTerminal(int(os.Stdin.Fd()))),
 		Out:  chat.NewOutput(os.Stdout, term.IsTerminal(int(os.Stdout.Fd()))),
 		Log:  logger.Printf,
-		Nick: chat.CleanNick(o.nick),
+		Nick: safetext.Nick(o.nick),
 		Wait: -1,
 	}
 	if o.plain {
