@@ -101,12 +101,14 @@ type here struct {
 	claims  bool // my nick is new
 	suites  suite.ID
 	public  [32]byte // X25519; its hash is the member's ID
+	answers []hash   // greetings that this one answers: it is fresh to their senders
 }
 
 const (
 	flagJoining = 1 << 0
 	flagClaims  = 1 << 1
 	hereSize    = 1 + 2 + 32
+	maxAnswers  = 64 // in one greeting
 )
 
 func (h *here) marshal() []byte {
@@ -118,17 +120,25 @@ func (h *here) marshal() []byte {
 		flags |= flagClaims
 	}
 	b := binary.BigEndian.AppendUint16([]byte{flags}, uint16(h.suites))
-	return append(b, h.public[:]...)
+	b = append(b, h.public[:]...)
+	for _, a := range h.answers {
+		b = append(b, a[:]...)
+	}
+	return b
 }
 
 func parseHere(b []byte) (here, error) {
-	if len(b) != hereSize {
+	if len(b) < hereSize || len(b) > hereSize+maxAnswers*hashSize || (len(b)-hereSize)%hashSize != 0 {
 		return here{}, fmt.Errorf("a greeting of %d bytes: %w", len(b), errMessage)
 	}
-	return here{
+	h := here{
 		joining: b[0]&flagJoining != 0, claims: b[0]&flagClaims != 0,
 		suites: suite.ID(binary.BigEndian.Uint16(b[1:])), public: [32]byte(b[3:]),
-	}, nil
+	}
+	for b = b[hereSize:]; len(b) > 0; b = b[hashSize:] {
+		h.answers = append(h.answers, hash(b))
+	}
+	return h, nil
 }
 
 // Offer is a file that somebody would send.

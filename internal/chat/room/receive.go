@@ -4,6 +4,7 @@ package room
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"vcrypto/internal/chat/relay"
@@ -57,6 +58,9 @@ func (r *Room) Receive(envelope []byte, now time.Time) []Event {
 	}
 	r.seen.add(h)
 	r.after = h
+	if m.resync {
+		m.resync, m.next = false, e.Seq
+	}
 	if e.Seq > m.next {
 		return r.hold(m, &heldMessage{msg, e, h}, now)
 	}
@@ -180,14 +184,13 @@ func (r *Room) take(m *member, h *heldMessage, now time.Time) []Event {
 	}
 	m.next, m.chain, m.linked = h.e.Seq+1, h.h, true
 
-	if r.fresh.has(h.m.after) {
+	if r.fresh.has(h.m.after) || r.answered(h.m) {
 		first := !m.fresh
 		m.fresh, m.lenient = true, false
+		r.heard = true
 		if first {
 			events = append(events, m.waiting...)
 			m.waiting = nil
-			// Show those who were here that we are, too.
-			r.greetSoon(now, r.present())
 		}
 	} else if m.fresh && !m.lenient && !r.seen.has(h.m.after) {
 		events = append(events, warning(Unseen, m.id, "%s answers a message that did not come to us", r.display(m)))
@@ -205,6 +208,15 @@ func (r *Room) take(m *member, h *heldMessage, now time.Time) []Event {
 	}
 	r.fresh.add(h.h)
 	return append(append(events, r.arrive(m, h.m)...), said...)
+}
+
+// answered says whether a message answers a greeting that is known to be fresh.
+func (r *Room) answered(m *message) bool {
+	if m.kind != kindHere {
+		return false
+	}
+	g, err := parseHere(m.body)
+	return err == nil && slices.ContainsFunc(g.answers, r.fresh.has)
 }
 
 // greetSoon says that we are here within a time that grows with the room.
@@ -257,7 +269,9 @@ func (r *Room) met(m *member, h *heldMessage, now time.Time) {
 		return // somebody with the key, under another's ID: it stays without effect
 	}
 	m.told, m.suites, m.public = true, g.suites, g.public
-	if g.joining {
+	if g.joining || !m.greeted {
+		m.greeted = true
+		r.greeted = append(r.greeted, h.h)
 		r.greetSoon(now, r.present())
 	}
 }

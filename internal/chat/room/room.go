@@ -37,10 +37,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"vcrypto/internal/chat/relay"
+	"vcrypto/internal/chat/safetext"
 	"vcrypto/internal/chat/suite"
 )
 
@@ -50,8 +49,8 @@ type ID = relay.ID
 // Limits, in bytes.
 const (
 	MaxText = 16 << 10 // of what is said
-	MaxName = 64       // of a room's name
-	MaxNick = 64       // of a nick
+	MaxName = 160      // of a room's name
+	MaxNick = 128      // of a nick
 )
 
 // Identity is a member: an X25519 key, whose hash is the member's ID. It lives
@@ -109,32 +108,19 @@ func expand(prk []byte, info string, size int) []byte {
 // ErrName: it cannot be the name of a room, or a nick.
 var ErrName = errors.New("it cannot be a name")
 
-// CheckName says whether a room can have this name: "#" and then what prints
-// and is no space.
+// CheckName says whether a room can have this name: as safetext.Room makes it.
 func CheckName(name string) error {
-	if len(name) < 2 || len(name) > MaxName || name[0] != '#' {
-		return fmt.Errorf("room %q: %w: write # and a word of at most %d bytes", name, ErrName, MaxName-1)
+	if name == "" || len(name) > MaxName || safetext.Room(name) != name {
+		return fmt.Errorf("room %q: %w: write # and a word of letters and digits, such as #room", name, ErrName)
 	}
-	return checkWord("room", name)
+	return nil
 }
 
-// CheckNick says whether a member can have this nick: what prints and is no
-// space, and does not begin as a room or a command does.
+// CheckNick says whether a member can have this nick: as safetext.Nick makes
+// it, and without "~", which is ours.
 func CheckNick(nick string) error {
-	if nick == "" || len(nick) > MaxNick || strings.ContainsRune("#/~", rune(nick[0])) {
-		return fmt.Errorf("nick %q: %w: write a word of at most %d bytes that does not begin with #, / or ~", nick, ErrName, MaxNick)
-	}
-	return checkWord("nick", nick)
-}
-
-func checkWord(what, s string) error {
-	if !utf8.ValidString(s) {
-		return fmt.Errorf("%s %q: %w: it is not UTF-8", what, s, ErrName)
-	}
-	for _, r := range s {
-		if !unicode.IsGraphic(r) || unicode.IsSpace(r) || r == ',' || r == '~' {
-			return fmt.Errorf("%s %q: %w: %q cannot be in it", what, s, ErrName, r)
-		}
+	if nick == "" || len(nick) > MaxNick || safetext.Nick(nick) != nick || strings.Contains(nick, "~") {
+		return fmt.Errorf("nick %q: %w: write a word of letters and digits", nick, ErrName)
 	}
 	return nil
 }

@@ -74,10 +74,14 @@ func (r *Room) sealText(k kind, text string, now time.Time) (Pending, error) {
 }
 
 // Say, Act and SetTopic seal what they say.
-func (r *Room) Say(text string, now time.Time) (Pending, error) { return r.sealText(kindSay, text, now) }
+func (r *Room) Say(text string, now time.Time) (Pending, error) {
+	return r.sealText(kindSay, text, now)
+}
 
 // Act seals what we do.
-func (r *Room) Act(text string, now time.Time) (Pending, error) { return r.sealText(kindAct, text, now) }
+func (r *Room) Act(text string, now time.Time) (Pending, error) {
+	return r.sealText(kindAct, text, now)
+}
 
 // SetTopic seals a topic.
 func (r *Room) SetTopic(text string, now time.Time) (Pending, error) {
@@ -91,6 +95,11 @@ func (r *Room) Leave(now time.Time) (Pending, error) { return r.sealText(kindLea
 func (r *Room) Here(joining, claims bool, now time.Time) (Pending, error) {
 	r.greetAt = time.Time{}
 	h := here{joining: joining, claims: claims, suites: r.place.Suites(), public: [32]byte(r.self.key.PublicKey().Bytes())}
+	n := min(len(r.greeted), maxAnswers)
+	h.answers, r.greeted = r.greeted[:n:n], r.greeted[n:]
+	if len(r.greeted) > 0 {
+		r.greetSoon(now, r.present())
+	}
 	return r.seal(kindHere, suite.CBC, now, func(*relay.Envelope) ([]byte, error) { return h.marshal(), nil })
 }
 
@@ -145,7 +154,7 @@ func (r *Room) Pending() []Pending { return r.pending }
 // Here(true, false) returns is to be sent: who is there has to be shown anew.
 func (r *Room) Lost() {
 	for _, m := range r.members {
-		m.fresh, m.linked, m.lenient = false, false, true
+		m.fresh, m.linked, m.lenient, m.resync = false, false, true, true
 		clear(m.held)
 		m.gapSince = time.Time{}
 	}
@@ -160,3 +169,8 @@ func (r *Room) Resumed(now time.Time) {
 		}
 	}
 }
+
+// Heard says whether somebody else showed to be here since we came. What was
+// said before that is shown to others only with the next message, which is
+// the first that can show them that we are.
+func (r *Room) Heard() bool { return r.heard }

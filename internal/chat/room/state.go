@@ -73,7 +73,9 @@ type Room struct {
 	topic   string
 	topicBy string
 
+	heard   bool      // somebody else shows to be here
 	greetAt time.Time // when to say that we are here; zero if nobody asked
+	greeted []hash    // greetings to answer then
 	forged  int       // since the last warning
 	warned  time.Time
 }
@@ -91,6 +93,7 @@ type member struct {
 	nick    string
 	shown   string // the nick, made unique
 	told    bool   // suites and public are known
+	greeted bool   // we have answered, or are about to
 	suites  suite.ID
 	public  [32]byte
 	present bool
@@ -104,6 +107,7 @@ type member struct {
 	linked   bool   // chain is that of number next-1
 	fresh    bool   // is there, and not only played to us
 	lenient  bool   // what it answers may have come before us
+	resync   bool   // we were away: numbers go on anywhere
 	held     map[uint64]*heldMessage
 	gapSince time.Time
 	waiting  []Event
