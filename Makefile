@@ -32,7 +32,7 @@ driver: ## build the guest driver for the guest kernel
 
 .PHONY: setup
 setup: ## install what building, VMs and tests need
-	@scripts/setup build driver vm qemu
+	@scripts/setup build driver vm qemu terminal
 
 .PHONY: demo
 demo: ## show the main job: a VM encrypts through its host, and chats
@@ -52,7 +52,7 @@ lint: ## gofmt, go vet, staticcheck
 # build, and end-to-end tests in VMs of the system's QEMU and of a newer one.
 .PHONY: test
 test: ## install what is missing, build, run all tests of CI
-	@scripts/setup build driver vm qemu
+	@scripts/setup build driver vm qemu terminal
 	@$(MAKE) --no-print-directory lint build driver unit
 	$(MAKE) -C guest/driver tests
 	go test -count=1 -timeout 15m ./test/e2e

@@ -23,7 +23,7 @@ func wrap(s string, first, rest int) []string {
 		w := width(c)
 		if c != " " && used+w > limit && g.Start() > start { // a space may hang over
 			end := g.Start()
-			if word > start {
+			if word > start && width(s[word:end])+w <= max(rest, minText) {
 				end = word
 			}
 			rows = append(rows, strings.TrimRight(s[start:end], " "))
