@@ -67,7 +67,7 @@ Exit status:
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newListen(), newConnect(), newKeygen())
+	root.AddCommand(newListen(), newConnect(), newHub(), newJoin(), newKeygen())
 	return root
 }
 

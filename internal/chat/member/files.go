@@ -159,6 +159,8 @@ func (c *Client) Accept(number int) error {
 		f.part, f.have, f.asked = part, 0, 0
 		if info.Mode().IsRegular() && info.Size() <= f.Size {
 			f.have = info.Size()
+		} else if err := part.Truncate(0); err != nil {
+			return errors.Join(fmt.Errorf("take %s: %w", FileName(f.Name), err), part.Close())
 		}
 		f.cameAt = time.Now()
 		c.request(f, time.Now())
