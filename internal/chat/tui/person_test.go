@@ -215,6 +215,7 @@ func TestRooms(t *testing.T) {
 	term.typeText(" a line")
 	term.press("Enter")
 	term.typed("bob", "half a line")
+	term.shown("│ half a line")
 	term.do(order{Do: "Close", Room: "bob"})
 	term.await("a room less", func(rows []string) bool { return !strings.Contains(rows[0], "bob") && row(rows, "who is here?") > 0 })
 	term.do(order{Do: "SetTopic", Room: "#lab", Text: "lasers"})
@@ -307,7 +308,9 @@ func TestQuestion(t *testing.T) {
 	term := newTerminal(t)
 	term.typeText("ma")
 	term.do(order{Do: "Ask", Text: "bob sends soup.txt. Take it?"})
+	term.shown("[Alt-Y: yes, Alt-N: no] bob sends") // before the next one asks
 	term.do(order{Do: "Ask", Text: "Zoë sends " + strings.Repeat("long", 200) + ". Take it?"})
+	term.shown("[1 of 2;")
 	term.do(order{Do: "Ask", Text: "a third?"})
 	term.shown("[1 of 3; Alt-Y: yes, Alt-N: no] bob sends soup.txt. Take it?")
 	term.typeText("yn") // is not an answer
