@@ -207,7 +207,10 @@ func TestRooms(t *testing.T) {
 		t.Errorf("unread: %q", rows[0])
 	}
 	term.press("C-n")
-	term.shown("(private) psst")
+	if rows := term.shown("psst"); row(rows, "(private)") >= 0 {
+		t.Errorf("what is said to one alone is private:\n%s", strings.Join(rows, "\n"))
+	}
+	term.do(order{Do: "Show", Message: Message{Nick: "Zoë", Text: "hush", Kind: Private, Room: "#lab"}})
 	term.press("C-n", "C-n") // around, past the program's own
 	term.await("the kitchen", func(rows []string) bool { return strings.Contains(rows[testRows-2], "#kitchen │ ann │ 4 members") })
 	term.press("C-p", "C-p")
@@ -218,6 +221,7 @@ func TestRooms(t *testing.T) {
 	term.shown("│ half a line")
 	term.do(order{Do: "Close", Room: "bob"})
 	term.await("a room less", func(rows []string) bool { return !strings.Contains(rows[0], "bob") && row(rows, "who is here?") > 0 })
+	term.shown("Zoë │ (private) hush")
 	term.do(order{Do: "SetTopic", Room: "#lab", Text: "lasers"})
 	term.await("the topic", func(rows []string) bool { return strings.Contains(rows[0], "lasers") })
 	// To where somebody wants something.
