@@ -26,9 +26,9 @@ const (
 // Message is what a room shows.
 type Message struct {
 	Time time.Time // zero is now
-	// Room is where it belongs: a room, or the nick of whom one talks with
-	// alone. It is opened if it is not, without being brought to the front.
-	// "" is the room that is shown just now.
+	// Room is where it belongs: a room, whose name begins with #, or the nick
+	// of whom one talks with alone. It is opened if it is not, without being
+	// brought to the front. "" is the room that is shown just now.
 	Room string
 	Nick string // who it is from; Notice, Info and Warning have none
 	Kind Kind
@@ -66,13 +66,17 @@ func (u *UI) Show(m Message) {
 	own := e.nick != "" && safetext.Fold(e.nick) == safetext.Fold(u.status.Nick)
 	counts := !own && (e.kind == Said || e.kind == Action || e.kind == Private || e.kind == Warning)
 	e.mention = counts && e.nick != "" && mentions(e.text, u.status.Nick)
+	private := e.kind == Private || r.alone()
+	if r.alone() && e.kind == Private {
+		e.kind = Said // as all is there
+	}
 	r.add(e)
 	if counts && !u.seen(r) {
 		if r.unread == 0 {
 			r.mark = r.end() - 1
 		}
 		r.unread++
-		r.called = r.called || e.mention || e.kind == Private
+		r.called = r.called || e.mention || private
 	}
 	u.redraw()
 }

@@ -207,7 +207,10 @@ func TestRooms(t *testing.T) {
 		t.Errorf("unread: %q", rows[0])
 	}
 	term.press("C-n")
-	term.shown("(private) psst")
+	if rows := term.shown("psst"); row(rows, "(private)") >= 0 {
+		t.Errorf("what is said to one alone is private:\n%s", strings.Join(rows, "\n"))
+	}
+	term.do(order{Do: "Show", Message: Message{Nick: "Zoë", Text: "hush", Kind: Private, Room: "#lab"}})
 	term.press("C-n", "C-n") // around, past the program's own
 	term.await("the kitchen", func(rows []string) bool { return strings.Contains(rows[testRows-2], "#kitchen │ ann │ 4 members") })
 	term.press("C-p", "C-p")
@@ -215,8 +218,10 @@ func TestRooms(t *testing.T) {
 	term.typeText(" a line")
 	term.press("Enter")
 	term.typed("bob", "half a line")
+	term.shown("│ half a line")
 	term.do(order{Do: "Close", Room: "bob"})
 	term.await("a room less", func(rows []string) bool { return !strings.Contains(rows[0], "bob") && row(rows, "who is here?") > 0 })
+	term.shown("Zoë │ (private) hush")
 	term.do(order{Do: "SetTopic", Room: "#lab", Text: "lasers"})
 	term.await("the topic", func(rows []string) bool { return strings.Contains(rows[0], "lasers") })
 	// To where somebody wants something.
@@ -307,7 +312,9 @@ func TestQuestion(t *testing.T) {
 	term := newTerminal(t)
 	term.typeText("ma")
 	term.do(order{Do: "Ask", Text: "bob sends soup.txt. Take it?"})
+	term.shown("[Alt-Y: yes, Alt-N: no] bob sends") // before the next one asks
 	term.do(order{Do: "Ask", Text: "Zoë sends " + strings.Repeat("long", 200) + ". Take it?"})
+	term.shown("[1 of 2;")
 	term.do(order{Do: "Ask", Text: "a third?"})
 	term.shown("[1 of 3; Alt-Y: yes, Alt-N: no] bob sends soup.txt. Take it?")
 	term.typeText("yn") // is not an answer

@@ -4,6 +4,7 @@ package tui
 
 import (
 	"slices"
+	"strings"
 
 	"vcrypto/internal/chat/safetext"
 )
@@ -41,6 +42,9 @@ const noMark = -1
 func newRoom(name string) *room {
 	return &room{name: name, shown: flat(safetext.Line(name)), mark: noMark}
 }
+
+// alone says whether it is a conversation with one other.
+func (r *room) alone() bool { return r.name != "" && !strings.HasPrefix(r.name, "#") }
 
 // end is the number that the next entry gets.
 func (r *room) end() int { return r.first + len(r.entries) }

@@ -115,12 +115,12 @@ func TestWrap(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	u := New(Options{Nick: "ann"})
 	long := strings.Repeat("x", 100<<10)
-	for n := range 3 * maxEntries {
+	for n := range maxEntries * 5 / 4 {
 		u.Show(Message{Room: "#a", Nick: "bob", Text: "short"})
-		if n%10 == 0 {
+		if n%30 == 0 { // 8 KiB of each
 			u.Show(Message{Room: "#b", Nick: "bob", Text: long})
+			u.Show(Message{Room: fmt.Sprint("stranger", n), Nick: "bob", Text: "hi"})
 		}
-		u.Show(Message{Room: fmt.Sprint("stranger", n), Nick: "bob", Text: "hi"})
 	}
 	if n := len(u.rooms); n > maxRooms {
 		t.Errorf("%d rooms", n)
@@ -157,7 +157,7 @@ func TestScrolledPlaceIsTrimmed(t *testing.T) {
 		u.Show(Message{Nick: "bob", Text: fmt.Sprintf("old %d.", n)})
 	}
 	s.Update(tea.KeyPressMsg{Code: tea.KeyPgUp})
-	for n := range 2 * maxEntries {
+	for n := range maxEntries {
 		u.Show(Message{Nick: "bob", Text: fmt.Sprintf("new %d.", n)})
 	}
 	picture(t, s, 80, 24)

@@ -167,7 +167,7 @@ func (s *screen) extra(u *UI) []string {
 	rows := wrap(ask+u.questions[0].text, s.columns-2, s.columns-2)
 	if len(rows) > maxAskRows {
 		rows = rows[:maxAskRows]
-		rows[maxAskRows-1] = cut(rows[maxAskRows-1], s.columns-3) + "…"
+		rows[maxAskRows-1] = strings.TrimRight(cut(rows[maxAskRows-1], s.columns-3), "…") + "…"
 	}
 	style := s.paint.on(askStyle)
 	for _, r := range rows {
