@@ -124,6 +124,9 @@ func openPlace(spec string, logger *log.Logger) (p *place.Place, closePlace func
 		logger.Printf("/dev/crypto cannot be used: %v", passed)
 	}
 	logger.Printf("AES runs in %s", p)
+	if err := p.Lacks(); err != nil {
+		logger.Printf("it has no AES-GCM (%v): AES-CBC with HMAC-SHA-256 is used", err)
+	}
 	return p, func() {
 		if err := p.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 			logger.Print(err)

@@ -130,6 +130,8 @@ func (o *joinOptions) run(ctx context.Context, args []string) error {
 	go func() { ended <- client.Run(life) }()
 
 	c := &console.Console{Client: client, Show: f.Show}
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
 	used := make(chan error, 1)
 	go func() {
 		err := client.Join(name)
@@ -143,8 +145,10 @@ func (o *joinOptions) run(ctx context.Context, args []string) error {
 		used <- err
 	}()
 	select {
-	case err := <-ended:
-		return err // no hub, at first
+	case err := <-ended: // no hub, at first
+		leave()
+		<-used // the terminal is as it was
+		return err
 	case err := <-used:
 		end()
 		ranErr := <-ended

@@ -31,6 +31,7 @@ type Place struct {
 	modes
 	suites suite.ID
 	about  string
+	lacks  error // why GCM is not there; nil if it is
 	passed error
 	close  func() error
 }
@@ -66,6 +67,7 @@ func (p *Place) try() error {
 	if errors.Is(err, errWrong) {
 		return err // not one that lacks it: one that lies
 	}
+	p.lacks = err
 	return nil
 }
 
@@ -76,6 +78,9 @@ func (p *Place) String() string { return p.about }
 // PassedOver says why Auto did not take the cryptodev node although there is
 // one; nil if it did, or if there is none.
 func (p *Place) PassedOver() error { return p.passed }
+
+// Lacks says why the place has no AES-GCM; nil if it has.
+func (p *Place) Lacks() error { return p.lacks }
 
 // Close gives the place back. Ciphers opened from it are closed before.
 func (p *Place) Close() error { return p.close() }

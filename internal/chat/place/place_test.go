@@ -142,6 +142,52 @@ func TestNodeWithoutCBC(t *testing.T) {
 	}
 }
 
+// TestSuites: GCM is used where it is, and right; where it is not, CBC is.
+func TestSuites(t *testing.T) {
+	for name, p := range places(t) {
+		if os.Getenv(cryptodevtest.Env) != "" && name == "node" {
+			continue // a real one has what it has
+		}
+		if p.Suites() != suite.CBC|suite.GCM || p.Lacks() != nil {
+			t.Errorf("%s: %v, %v", name, p.Suites(), p.Lacks())
+		}
+		s, err := suite.NewSealer(p, suite.GCM, make([]byte, suite.SecretSize))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := suite.NewOpener(p, suite.GCM, make([]byte, suite.SecretSize))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, size := range []int{0, 1, 4096, suite.MaxPlain} {
+			plain := make([]byte, size)
+			rand.Read(plain)
+			sealed, err := s.Seal(nil, uint64(n), []byte("aad"), plain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := o.Open(uint64(n), []byte("aad"), sealed); err != nil || !bytes.Equal(got, plain) {
+				t.Errorf("%s: %d bytes: %d came back, %v", name, size, len(got), err)
+			}
+			sealed[len(sealed)-1] ^= 1
+			if _, err := o.Open(uint64(n), []byte("aad"), sealed); !errors.Is(err, suite.ErrForged) {
+				t.Errorf("%s: changed: %v", name, err)
+			}
+		}
+		if err := errors.Join(s.Close(), o.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+	n := &cryptodevtest.Node{Ciphers: []cryptodev.Cipher{cryptodev.AESCBC}}
+	p, err := FromDevice(n.Open(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Suites() != suite.CBC || p.Lacks() == nil {
+		t.Errorf("a node with CBC only: %v, %v", p.Suites(), p.Lacks())
+	}
+}
+
 // TestNamedNeverFallsBack: what was named is used or fails.
 func TestNamedNeverFallsBack(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "node")
