@@ -36,6 +36,12 @@ const (
 // env says is added to its environment.
 func newTerminal(t *testing.T, env ...string) *terminal {
 	t.Helper()
+	return newTerminalAfter(t, "true", env...)
+}
+
+// newTerminalAfter does so after another command.
+func newTerminalAfter(t *testing.T, first string, env ...string) *terminal {
+	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Fatalf("%v; scripts/setup terminal installs it", err)
 	}
@@ -65,7 +71,7 @@ func newTerminal(t *testing.T, env ...string) *terminal {
 		args = append(args, "-e", e)
 	}
 	// What was there before and what comes after shows how it was left.
-	term.tmux(append(args, fmt.Sprintf(`echo before; '%s'; echo "left with $?"; exec cat`, self))...)
+	term.tmux(append(args, fmt.Sprintf(`echo before; %s; '%s'; echo "left with $?"; exec cat`, first, self))...)
 	t.Cleanup(func() { term.command("kill-server").Run() })
 
 	l.(*net.UnixListener).SetDeadline(time.Now().Add(patience))
