@@ -107,6 +107,37 @@ func (s *Session) crypt(dir Direction, dst, src, iv []byte, flags Flags) error {
 	return err
 }
 
+// authCrypt does a request of an AEAD whose arguments have been checked.
+func (s *Session) authCrypt(dir Direction, dst, src, aad, iv []byte) error {
+	c := new(struct {
+		op  abi.AuthCryptOp
+		iv  [abi.MaxIVLen]byte
+		pin runtime.Pinner
+	})
+	copy(c.iv[:], iv)
+	c.op = abi.AuthCryptOp{
+		Session: s.id,
+		Op:      uint16(dir),
+		Len:     uint32(len(src)),
+		AuthLen: uint32(len(aad)),
+		TagLen:  GCMTagSize,
+		IVLen:   uint32(len(iv)),
+	}
+	defer c.pin.Unpin()
+	c.pin.Pin(c)
+	c.op.IV = unsafe.Pointer(&c.iv)
+	for _, m := range []struct {
+		at *unsafe.Pointer
+		b  []byte
+	}{{&c.op.Src, src}, {&c.op.Dst, dst}, {&c.op.AuthSrc, aad}} {
+		if len(m.b) > 0 {
+			*m.at = unsafe.Pointer(unsafe.SliceData(m.b))
+			c.pin.Pin(*m.at)
+		}
+	}
+	return s.dev.ioctl(abi.CIOCAUTHCRYPT, unsafe.Pointer(&c.op))
+}
+
 // overlap reports whether a and b share memory but do not begin at the same
 // address.
 func overlap(a, b []byte) bool {

@@ -38,6 +38,23 @@ type CryptOp struct {
 	IV      unsafe.Pointer // as many bytes as the cipher's IV has
 }
 
+// AuthCryptOp is the argument of CIOCAUTHCRYPT, struct crypt_auth_op. Where
+// the cipher is an AEAD the tag follows the text at Dst, or at Src.
+type AuthCryptOp struct {
+	Session uint32
+	Op      uint16 // OpEncrypt or OpDecrypt
+	Flags   uint16 // Flag...
+	Len     uint32 // bytes at Src: the text, and when decrypting the tag
+	AuthLen uint32 // bytes at AuthSrc
+	AuthSrc unsafe.Pointer
+	Src     unsafe.Pointer
+	Dst     unsafe.Pointer
+	Tag     unsafe.Pointer // not used for AEADs
+	TagLen  uint32         // bytes
+	IV      unsafe.Pointer
+	IVLen   uint32 // bytes
+}
+
 // AlgInfo names an algorithm and the driver that does it, struct alg_info.
 // The strings end with a zero byte.
 type AlgInfo struct {
@@ -67,6 +84,7 @@ const (
 	CipherAESCBC = 11 // CRYPTO_AES_CBC
 	CipherAESCTR = 21 // CRYPTO_AES_CTR
 	CipherAESECB = 23 // CRYPTO_AES_ECB
+	CipherAESGCM = 50 // CRYPTO_AES_GCM, an AEAD
 )
 
 // Operations of CryptOp.Op.
@@ -92,6 +110,7 @@ const (
 	CIOCFSESSION  = iocWrite | 4<<iocSizeShift | iocType | 103
 	CIOCCRYPT     = iocRead | iocWrite | unsafe.Sizeof(CryptOp{})<<iocSizeShift | iocType | 104
 	CIOCGSESSINFO = iocRead | iocWrite | unsafe.Sizeof(SessionInfoOp{})<<iocSizeShift | iocType | 107
+	CIOCAUTHCRYPT = iocRead | iocWrite | unsafe.Sizeof(AuthCryptOp{})<<iocSizeShift | iocType | 109
 )
 
 // The generic encoding of ioctl numbers, Linux include/uapi/asm-generic/ioctl.h.

@@ -81,7 +81,7 @@ func closeAtEnd(t testing.TB, d *cryptodev.Device) {
 
 // Node is a node. The zero Node is ready; set the fields before it is opened.
 type Node struct {
-	// Ciphers it has, nil for all of package cryptodev's.
+	// Ciphers it has, nil for all of package cryptodev's and AES-GCM.
 	Ciphers []cryptodev.Cipher
 	// KeySizes it takes, nil for those of AES.
 	KeySizes []int
@@ -129,7 +129,7 @@ func (n *Node) count(sessions, requests int) {
 func (n *Node) takes(cipher uint32, keyLen uint32) bool {
 	ciphers, keySizes := n.Ciphers, n.KeySizes
 	if ciphers == nil {
-		ciphers = []cryptodev.Cipher{abi.CipherAESCBC, abi.CipherAESCTR, abi.CipherAESECB}
+		ciphers = []cryptodev.Cipher{abi.CipherAESCBC, abi.CipherAESCTR, abi.CipherAESECB, abi.CipherAESGCM}
 	}
 	if keySizes == nil {
 		keySizes = []int{16, 24, 32}

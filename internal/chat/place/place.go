@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cbc computes the chat's AES-128-CBC where the user said it should
-// run: in a cryptodev node, which may be a device that a host serves to this
-// machine, or in one of our engines.
+// Package place opens the places where the chat's AES may be computed: a
+// cryptodev node, which may be a device that a host serves to this machine,
+// or one of our engines.
 //
-// Before a place is used it must get a published vector right, in both
+// Before a place is used it must get published vectors right, in both
 // directions: one that computes something else would put anything on the
-// wire. A place that was named is used or fails; only "auto" chooses.
-package cbc
+// wire. It has AES-128-CBC; AES-128-GCM is used where it has that, too. A
+// place that was named is used or fails; only "auto" chooses.
+package place
 
 import (
 	"errors"
@@ -18,20 +19,54 @@ import (
 
 	"vcrypto/cryptodev"
 	"vcrypto/engine"
-	"vcrypto/internal/chat/wire"
+	"vcrypto/internal/chat/suite"
 )
 
 // Auto takes the default cryptodev node where there is one that has AES-CBC,
 // otherwise the best engine.
 const Auto = "auto"
 
-// Place is somewhere that AES-128-CBC runs. It may be used from any
-// goroutine.
+// Place is somewhere that AES runs. It may be used from any goroutine.
 type Place struct {
-	wire.CBC
+	modes
+	suites suite.ID
 	about  string
 	passed error
 	close  func() error
+}
+
+// modes opens ciphers of an engine or a node.
+type modes interface {
+	Encrypter(key []byte) (suite.BlockMode, error)
+	Decrypter(key []byte) (suite.BlockMode, error)
+	GCMSealer(key []byte) (suite.AEAD, error)
+	GCMOpener(key []byte) (suite.AEAD, error)
+}
+
+// Suites is what the place can do. CBC is always there.
+func (p *Place) Suites() suite.ID { return p.suites }
+
+// Without returns the place as one that lacks a suite, other than CBC.
+func (p *Place) Without(id suite.ID) *Place {
+	less := *p
+	less.suites &^= id &^ suite.CBC
+	return &less
+}
+
+// try tries the suites with published vectors, and notes which there are.
+func (p *Place) try() error {
+	if err := checkCBC(p.modes); err != nil {
+		return err
+	}
+	p.suites = suite.CBC
+	err := checkGCM(p.modes)
+	if err == nil {
+		p.suites |= suite.GCM
+	}
+	if errors.Is(err, errWrong) {
+		return err // not one that lacks it: one that lies
+	}
+	return nil
 }
 
 // String says what the place is, for people: the node and the driver that
@@ -94,8 +129,8 @@ func FromDevice(d *cryptodev.Device) (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Place{CBC: n, about: fmt.Sprintf("cryptodev node %s, driver %s", d.Path(), driver), close: d.Close}
-	if err := check(p); err != nil {
+	p := &Place{modes: n, about: fmt.Sprintf("cryptodev node %s, driver %s", d.Path(), driver), close: d.Close}
+	if err := p.try(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.about, err)
 	}
 	return p, nil
@@ -106,8 +141,8 @@ func openEngine(name string) (*Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Place{CBC: engineCBC{e}, about: "engine " + e.Name(), close: e.Close}
-	if err := check(p); err != nil {
+	p := &Place{modes: engineModes{e}, about: "engine " + e.Name(), close: e.Close}
+	if err := p.try(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", p.about, err), e.Close())
 	}
 	return p, nil

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cbc
+package place
 
 import (
+	"errors"
+	"syscall"
+
 	"vcrypto/cryptodev"
-	"vcrypto/internal/chat/wire"
+	"vcrypto/internal/chat/suite"
 )
 
 // node computes in a cryptodev node. Each cipher is a session of the one open
@@ -16,7 +19,7 @@ func (n node) session(key []byte) (*cryptodev.Session, error) {
 }
 
 // Encrypter opens a session.
-func (n node) Encrypter(key []byte) (wire.BlockMode, error) {
+func (n node) Encrypter(key []byte) (suite.BlockMode, error) {
 	s, err := n.session(key)
 	if err != nil {
 		return nil, err
@@ -25,7 +28,7 @@ func (n node) Encrypter(key []byte) (wire.BlockMode, error) {
 }
 
 // Decrypter opens a session.
-func (n node) Decrypter(key []byte) (wire.BlockMode, error) {
+func (n node) Decrypter(key []byte) (suite.BlockMode, error) {
 	s, err := n.session(key)
 	if err != nil {
 		return nil, err
@@ -33,9 +36,42 @@ func (n node) Decrypter(key []byte) (wire.BlockMode, error) {
 	return nodeMode{s, s.Decrypt}, nil
 }
 
+// GCMSealer opens a session.
+func (n node) GCMSealer(key []byte) (suite.AEAD, error) {
+	g, err := n.d.NewGCM(key)
+	if err != nil {
+		return nil, err
+	}
+	return nodeGCM{g, g.Seal}, nil
+}
+
+// GCMOpener opens a session.
+func (n node) GCMOpener(key []byte) (suite.AEAD, error) {
+	g, err := n.d.NewGCM(key)
+	if err != nil {
+		return nil, err
+	}
+	return nodeGCM{g, g.Open}, nil
+}
+
+type nodeGCM struct {
+	g     *cryptodev.GCM
+	crypt func(dst, src, aad, nonce []byte) error
+}
+
+func (m nodeGCM) Crypt(dst, src, aad, nonce []byte) error {
+	err := m.crypt(dst, src, aad, nonce)
+	if errors.Is(err, syscall.EBADMSG) {
+		return suite.ErrForged
+	}
+	return err
+}
+
+func (m nodeGCM) Close() error { return m.g.Close() }
+
 // driver asks what serves AES-CBC in this node.
 func (n node) driver() (string, error) {
-	s, err := n.session(make([]byte, wire.KeySize))
+	s, err := n.session(make([]byte, suite.KeySize))
 	if err != nil {
 		return "", err
 	}

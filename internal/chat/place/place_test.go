@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cbc
+package place
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 	"vcrypto/cryptodev/cryptodevtest"
 	"vcrypto/engine"
 	_ "vcrypto/engine/gocrypto"
-	"vcrypto/internal/chat/wire"
+	"vcrypto/internal/chat/suite"
 )
 
 // places opens every kind of place there is.
@@ -40,7 +40,7 @@ func places(t *testing.T) map[string]*Place {
 func TestVectors(t *testing.T) {
 	for name, p := range places(t) {
 		t.Run(name, func(t *testing.T) {
-			if err := check(p); err != nil {
+			if err := p.try(); err != nil {
 				t.Error(err)
 			}
 			if p.String() == "" {
@@ -57,7 +57,7 @@ func TestVectors(t *testing.T) {
 func TestSizes(t *testing.T) {
 	for name, p := range places(t) {
 		t.Run(name, func(t *testing.T) {
-			key, iv := make([]byte, wire.KeySize), make([]byte, 16)
+			key, iv := make([]byte, suite.KeySize), make([]byte, 16)
 			rand.Read(key)
 			block, err := aes.NewCipher(key)
 			if err != nil {
@@ -72,7 +72,7 @@ func TestSizes(t *testing.T) {
 				t.Fatal(err)
 			}
 			clear(key) // borrowed for the call only
-			for _, n := range []int{16, 32, 4096, wire.MaxPayload + 16} {
+			for _, n := range []int{16, 32, 4096, suite.MaxPlain/16*16 + 16} {
 				plain, got, want := make([]byte, n), make([]byte, n), make([]byte, n)
 				rand.Read(plain)
 				rand.Read(iv)
@@ -93,11 +93,11 @@ func TestSizes(t *testing.T) {
 
 // TestWrongPlace: a place that computes something else is refused.
 func TestWrongPlace(t *testing.T) {
-	for name, c := range map[string]wire.CBC{
+	for name, c := range map[string]modes{
 		"gives back its input": wrong{func(dst, src, iv []byte) { copy(dst, src) }},
 		"writes nothing":       wrong{func(dst, src, iv []byte) {}},
 	} {
-		if err := check(c); !errors.Is(err, errWrong) {
+		if err := checkCBC(c); !errors.Is(err, errWrong) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -105,10 +105,12 @@ func TestWrongPlace(t *testing.T) {
 
 type wrong struct{ crypt func(dst, src, iv []byte) }
 
-func (w wrong) Encrypter([]byte) (wire.BlockMode, error) { return w, nil }
-func (w wrong) Decrypter([]byte) (wire.BlockMode, error) { return w, nil }
-func (w wrong) Close() error                             { return nil }
-func (w wrong) Crypt(dst, src, iv []byte) error          { w.crypt(dst, src, iv); return nil }
+func (w wrong) Encrypter([]byte) (suite.BlockMode, error) { return w, nil }
+func (w wrong) Decrypter([]byte) (suite.BlockMode, error) { return w, nil }
+func (w wrong) GCMSealer([]byte) (suite.AEAD, error)      { return nil, engine.ErrNotSupported }
+func (w wrong) GCMOpener([]byte) (suite.AEAD, error)      { return nil, engine.ErrNotSupported }
+func (w wrong) Close() error                              { return nil }
+func (w wrong) Crypt(dst, src, iv []byte) error           { w.crypt(dst, src, iv); return nil }
 
 // TestNodeFails: an error of the node in the middle is the cipher's error.
 func TestNodeFails(t *testing.T) {
@@ -123,7 +125,7 @@ func TestNodeFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := p.Encrypter(make([]byte, wire.KeySize))
+	m, err := p.Encrypter(make([]byte, suite.KeySize))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +187,7 @@ func TestAuto(t *testing.T) {
 // TestEngineFails: a request the engine fails is an error, not a result.
 func TestEngineFails(t *testing.T) {
 	for _, s := range []engine.Status{engine.Failed, engine.NotSupported, engine.BadRequest} {
-		m := &engineMode{worker: &failing{status: s}}
+		m := &engineCBC{engineSession{worker: &failing{status: s}}}
 		if err := m.Crypt(make([]byte, 16), make([]byte, 16), make([]byte, 16)); err == nil {
 			t.Errorf("status %d is no error", s)
 		}
