@@ -14,6 +14,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
+
+	"vcrypto/internal/chat/tmux"
 )
 
 // picture is what a screen of that size shows.
@@ -233,7 +235,7 @@ func TestAskEnds(t *testing.T) {
 
 func waitFor(t *testing.T, ok func() bool, u *UI) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(tmux.Patience); ; time.Sleep(time.Millisecond) {
 		u.mu.Lock()
 		done := ok()
 		u.mu.Unlock()
