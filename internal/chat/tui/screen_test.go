@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -283,6 +285,27 @@ func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 7 << 20: "7.0 MiB", 3 << 30: "3.0 GiB", 5 << 40: "5.0 TiB", 1 << 62: "4194304.0 TiB"} {
 		if got := size(n); got != want {
 			t.Errorf("size(%d) is %q, expected %q", n, got, want)
+		}
+	}
+}
+
+func TestFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, f := range []string{"notes.txt", "number one", ".hidden", "docs/chat.md", "docs/net.md"} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(f), 0o700), os.WriteFile(f, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word, want := range map[string]string{
+		"": "docs/ notes.txt", "n": "notes.txt", "d": "docs/", "docs/": "docs/chat.md docs/net.md", "docs/n": "docs/net.md",
+		".h": ".hidden", "nothing/": "", "x": "", here + "/n": here + "/notes.txt",
+	} {
+		if got := strings.Join(Files(word), " "); got != want {
+			t.Errorf("Files(%q) is %q, expected %q", word, got, want)
 		}
 	}
 }

@@ -103,7 +103,10 @@ func (s *screen) statusLine(u *UI) string {
 	if n := len(r.members); n > 0 {
 		fields = append(fields, plural(n, "member"))
 	}
-	fields = append(fields, u.status.State, u.status.Driver, u.status.Fingerprint)
+	fields = append(fields, u.status.State, u.status.Driver)
+	if f := u.status.Fingerprint; f != "" {
+		fields = append(fields, "fingerprint "+f)
+	}
 
 	text := ""
 	if r.scroll != nil {
