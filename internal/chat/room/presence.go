@@ -10,9 +10,6 @@ import (
 
 // arrive notes that a member is here, under the nick that its message has.
 func (r *Room) arrive(m *member, msg *message) []Event {
-	if msg.kind == kindLeave {
-		return nil
-	}
 	var events []Event
 	came, old := !m.present, m.shown
 	if came || m.nick != msg.nick {

@@ -185,29 +185,28 @@ func (r *Room) take(m *member, h *heldMessage, now time.Time) []Event {
 	m.next, m.chain, m.linked = h.e.Seq+1, h.h, true
 
 	if r.fresh.has(h.m.after) || r.answered(h.m) {
-		first := !m.fresh
-		m.fresh, m.lenient = true, false
-		r.heard = true
-		if first {
-			events = append(events, m.waiting...)
+		m.lenient = false
+		if !m.fresh {
+			m.fresh, r.heard = true, true
+			events = append(append(events, r.arrive(m, h.m)...), m.waiting...)
 			m.waiting = nil
 		}
 	} else if m.fresh && !m.lenient && !r.seen.has(h.m.after) {
 		events = append(events, warning(Unseen, m.id, "%s answers a message that did not come to us", r.display(m)))
 	}
-	said := r.act(m, h, now)
-	if !m.fresh {
-		if len(m.waiting) == 0 {
-			m.waitFrom = now
-		}
-		m.waiting = append(m.waiting, said...)
-		if len(m.waiting) > maxWaiting {
-			m.waiting = m.waiting[len(m.waiting)-maxWaiting:]
-		}
-		return events
+	if m.fresh {
+		r.fresh.add(h.h)
+		events = append(events, r.arrive(m, h.m)...)
+		return append(events, r.act(m, h, now)...)
 	}
-	r.fresh.add(h.h)
-	return append(append(events, r.arrive(m, h.m)...), said...)
+	if len(m.waiting) == 0 {
+		m.waitFrom = now
+	}
+	m.waiting = append(m.waiting, r.act(m, h, now)...)
+	if len(m.waiting) > maxWaiting {
+		m.waiting = m.waiting[len(m.waiting)-maxWaiting:]
+	}
+	return events
 }
 
 // answered says whether a message answers a greeting that is known to be fresh.
