@@ -309,3 +309,28 @@ func TestFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusLine: what matters most is there on a narrow screen, too.
+func TestStatusLine(t *testing.T) {
+	u := New(Options{Nick: "ann"})
+	s := newScreen(u)
+	u.Open("#cats")
+	u.SetMembers("#cats", []string{"ann", "bob"})
+	status := func(columns int) string {
+		lines := picture(t, s, columns, 10)
+		return strings.TrimRight(lines[len(lines)-2], " ")
+	}
+	if got := status(100); got != " #cats │ ann │ 2 members" {
+		t.Errorf("without a status: %q", got)
+	}
+	u.SetStatus(Status{Nick: "ann", State: "connected", Driver: "AES-128-GCM on engine gocrypto", Fingerprint: "d04a2f47"})
+	for columns, want := range map[int]string{
+		100: " #cats │ ann │ 2 members │ connected │ AES-128-GCM on engine gocrypto │ fingerprint d04a2f47",
+		90:  " #cats │ ann │ 2 members │ connected │ AES-128-GCM on engine gocrypto │ d04a2f47",
+		60:  " #cats │ ann │ connected │ d04a2f47 │ AES-128-GCM on engine…",
+	} {
+		if got := status(columns); got != want {
+			t.Errorf("in %d columns: %q, expected %q", columns, got, want)
+		}
+	}
+}
