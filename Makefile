@@ -94,6 +94,12 @@ pgo: build ## renew the profile that the compiler optimizes bin/vcrypto by
 	go tool pprof -proto "$$runs"/* >"$$runs/merged"; \
 	mv "$$runs/merged" cmd/vcrypto/default.pgo
 
+.PHONY: screenshot
+screenshot: ## renew the picture of the chat, docs/img/vchat.svg
+	@scripts/setup build terminal
+	@$(MAKE) --no-print-directory build
+	go run ./internal/chat/screenshot -vchat bin/vchat -o docs/img/vchat.svg
+
 .PHONY: clean
 clean: ## remove what was built; the cache stays
 	rm -rf bin

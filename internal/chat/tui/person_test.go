@@ -252,6 +252,17 @@ func TestResize(t *testing.T) {
 	term.typed("#kitchen", "typed")
 }
 
+// TestNoSize: a serial line, as guests have, does not tell its size.
+func TestNoSize(t *testing.T) {
+	t.Parallel()
+	term := newTerminalAfter(t, "stty rows 0 columns 0")
+	term.typeText("hello")
+	term.input("hello")
+	term.press("Enter")
+	term.typed("#kitchen", "hello")
+	term.shown("ann │ hello")
+}
+
 // TestHostileText: what others send is shown, and does nothing else.
 func TestHostileText(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,7 @@ func (u *UI) Run(ctx context.Context) error {
 	defer u.close()
 	p := tea.NewProgram(newScreen(u),
 		tea.WithInput(u.opts.In), tea.WithOutput(u.opts.Out), tea.WithEnvironment(u.opts.Env),
+		tea.WithFilter(sized),
 		tea.WithoutSignalHandler()) // signals are the program's, and end ctx
 	defer context.AfterFunc(ctx, p.Quit)()
 
@@ -65,6 +66,14 @@ const (
 	defaultRows    = 24
 )
 
+// sized gives a terminal without a size one.
+func sized(_ tea.Model, msg tea.Msg) tea.Msg {
+	if size, ok := msg.(tea.WindowSizeMsg); ok && (size.Width <= 0 || size.Height <= 0) {
+		return tea.WindowSizeMsg{Width: defaultColumns, Height: defaultRows}
+	}
+	return msg
+}
+
 func newScreen(u *UI) *screen {
 	return &screen{ui: u, editor: newEditor(), columns: defaultColumns, rows: defaultRows}
 }
@@ -76,9 +85,7 @@ func (s *screen) Init() tea.Cmd { return nil }
 func (s *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		if msg.Width > 0 && msg.Height > 0 {
-			s.columns, s.rows = msg.Width, msg.Height
-		}
+		s.columns, s.rows = msg.Width, msg.Height
 	case tea.ColorProfileMsg:
 		s.paint.colours = msg.Profile >= colorprofile.ANSI
 	case tea.FocusMsg, tea.BlurMsg:

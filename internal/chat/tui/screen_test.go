@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
+
+	"vcrypto/internal/chat/tmux"
 )
 
 // picture is what a screen of that size shows.
@@ -233,7 +237,7 @@ func TestAskEnds(t *testing.T) {
 
 func waitFor(t *testing.T, ok func() bool, u *UI) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(tmux.Patience); ; time.Sleep(time.Millisecond) {
 		u.mu.Lock()
 		done := ok()
 		u.mu.Unlock()
@@ -281,6 +285,52 @@ func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 7 << 20: "7.0 MiB", 3 << 30: "3.0 GiB", 5 << 40: "5.0 TiB", 1 << 62: "4194304.0 TiB"} {
 		if got := size(n); got != want {
 			t.Errorf("size(%d) is %q, expected %q", n, got, want)
+		}
+	}
+}
+
+func TestFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, f := range []string{"notes.txt", "number one", ".hidden", "docs/chat.md", "docs/net.md"} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(f), 0o700), os.WriteFile(f, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word, want := range map[string]string{
+		"": "docs/ notes.txt", "n": "notes.txt", "d": "docs/", "docs/": "docs/chat.md docs/net.md", "docs/n": "docs/net.md",
+		".h": ".hidden", "nothing/": "", "x": "", here + "/n": here + "/notes.txt",
+	} {
+		if got := strings.Join(Files(word), " "); got != want {
+			t.Errorf("Files(%q) is %q, expected %q", word, got, want)
+		}
+	}
+}
+
+// TestStatusLine: what matters most is there on a narrow screen, too.
+func TestStatusLine(t *testing.T) {
+	u := New(Options{Nick: "ann"})
+	s := newScreen(u)
+	u.Open("#cats")
+	u.SetMembers("#cats", []string{"ann", "bob"})
+	status := func(columns int) string {
+		lines := picture(t, s, columns, 10)
+		return strings.TrimRight(lines[len(lines)-2], " ")
+	}
+	if got := status(100); got != " #cats │ ann │ 2 members" {
+		t.Errorf("without a status: %q", got)
+	}
+	u.SetStatus(Status{Nick: "ann", State: "connected", Driver: "AES-128-GCM on engine gocrypto", Fingerprint: "d04a2f47"})
+	for columns, want := range map[int]string{
+		100: " #cats │ ann │ 2 members │ connected │ AES-128-GCM on engine gocrypto │ fingerprint d04a2f47",
+		90:  " #cats │ ann │ 2 members │ connected │ AES-128-GCM on engine gocrypto │ d04a2f47",
+		60:  " #cats │ ann │ connected │ d04a2f47 │ AES-128-GCM on engine…",
+	} {
+		if got := status(columns); got != want {
+			t.Errorf("in %d columns: %q, expected %q", columns, got, want)
 		}
 	}
 }

@@ -8,20 +8,18 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-)
 
-// patience ends a hang. Nothing is expected to take long.
-const patience = 3 * time.Minute
+	"vcrypto/internal/chat/tmux"
+)
 
 // terminal is a real one, of tmux, with a talker in it.
 type terminal struct {
 	t       *testing.T
-	socket  string // of tmux
+	tty     *tmux.Terminal
 	orders  net.Conn
 	reports chan report
 	done    chan struct{}
@@ -36,39 +34,37 @@ const (
 // env says is added to its environment.
 func newTerminal(t *testing.T, env ...string) *terminal {
 	t.Helper()
-	if _, err := exec.LookPath("tmux"); err != nil {
-		t.Fatalf("%v; scripts/setup terminal installs it", err)
-	}
+	return newTerminalAfter(t, "true", env...)
+}
+
+// newTerminalAfter does so after another command.
+func newTerminalAfter(t *testing.T, first string, env ...string) *terminal {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "tui") // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	conf := filepath.Join(dir, "tmux.conf")
-	if err := os.WriteFile(conf, []byte("set -g default-terminal screen-256color\nset -g escape-time 0\nset -g status off\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	l, err := net.Listen("unix", filepath.Join(dir, "talker"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 
-	term := &terminal{t: t, socket: filepath.Join(dir, "tmux"), reports: make(chan report), done: make(chan struct{})}
+	term := &terminal{t: t, reports: make(chan report), done: make(chan struct{})}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-f", conf, "new-session", "-d", "-x", fmt.Sprint(testColumns), "-y", fmt.Sprint(testRows),
-		"-e", talkerSocket + "=" + l.Addr().String()}
-	for _, e := range env {
-		args = append(args, "-e", e)
-	}
 	// What was there before and what comes after shows how it was left.
-	term.tmux(append(args, fmt.Sprintf(`echo before; '%s'; echo "left with $?"; exec cat`, self))...)
-	t.Cleanup(func() { term.command("kill-server").Run() })
+	command := fmt.Sprintf(`echo before; %s; '%s'; echo "left with $?"; exec cat`, first, self)
+	term.tty, err = tmux.New(testColumns, testRows, command, append(env, talkerSocket+"="+l.Addr().String())...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(term.tty.Close)
 
-	l.(*net.UnixListener).SetDeadline(time.Now().Add(patience))
+	l.(*net.UnixListener).SetDeadline(time.Now().Add(tmux.Patience))
 	term.orders, err = l.Accept()
 	if err != nil {
 		t.Fatalf("the talker does not call: %v\n%s", err, term.screen())
@@ -99,21 +95,13 @@ func (term *terminal) listen() {
 	}
 }
 
-// command returns a command to this tmux. Its environment is that of nobody
-// in particular.
-func (term *terminal) command(args ...string) *exec.Cmd {
-	cmd := exec.Command("tmux", append([]string{"-u", "-S", term.socket}, args...)...)
-	cmd.Env = []string{"LC_ALL=C.UTF-8", "TERM=xterm-256color", "SHELL=/bin/sh", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TZ=UTC"}
-	return cmd
-}
-
 func (term *terminal) tmux(args ...string) string {
 	term.t.Helper()
-	out, err := term.command(args...).CombinedOutput()
+	out, err := term.tty.Run(args...)
 	if err != nil {
-		term.t.Fatalf("tmux %q: %v: %s", args, err, out)
+		term.t.Fatal(err)
 	}
-	return strings.TrimSuffix(string(out), "\n")
+	return out
 }
 
 // typeText types text, key by key.
@@ -122,21 +110,19 @@ func (term *terminal) typeText(text string) { term.tmux("send-keys", "-l", text)
 // press presses keys, by tmux's names.
 func (term *terminal) press(keys ...string) { term.tmux(append([]string{"send-keys"}, keys...)...) }
 
-// screen is what is on the screen, row by row.
-func (term *terminal) screen() []string { return strings.Split(term.tmux("capture-pane", "-p"), "\n") }
+// screen is what is on the screen.
+func (term *terminal) screen() string { return term.tmux("capture-pane", "-p") }
 
 // await waits until the screen is as it should be, and returns it.
 func (term *terminal) await(what string, ok func(rows []string) bool) []string {
 	term.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		rows := term.screen()
-		if len(rows) > 3 && ok(rows) { // while it is resized there may be fewer
-			return rows
-		}
-		if time.Now().After(deadline) {
-			term.t.Fatalf("%s does not come:\n%s", what, strings.Join(rows, "\n"))
-		}
+	rows, err := term.tty.Await(what, func(rows []string) bool {
+		return len(rows) > 3 && ok(rows) // while it is resized there may be fewer
+	})
+	if err != nil {
+		term.t.Fatal(err)
 	}
+	return rows
 }
 
 // input waits until the line one types in is this.
@@ -158,15 +144,7 @@ func (term *terminal) gone(text string) {
 	term.await(fmt.Sprintf("a screen without %q", text), func(rows []string) bool { return row(rows, text) < 0 })
 }
 
-// row is the first row with text in it, or -1.
-func row(rows []string, text string) int {
-	for i, r := range rows {
-		if strings.Contains(r, text) {
-			return i
-		}
-	}
-	return -1
-}
+func row(rows []string, text string) int { return tmux.Row(rows, text) }
 
 // do has the talker make a call, and waits until it has.
 func (term *terminal) do(o order) {
@@ -188,8 +166,8 @@ func (term *terminal) next() report {
 	select {
 	case r := <-term.reports:
 		return r
-	case <-time.After(patience):
-		term.t.Fatalf("the talker says nothing:\n%s", strings.Join(term.screen(), "\n"))
+	case <-time.After(tmux.Patience):
+		term.t.Fatalf("the talker says nothing:\n%s", term.screen())
 		panic("unreachable")
 	}
 }

@@ -99,12 +99,6 @@ func (s *screen) statusLine(u *UI) string {
 		return fill(line.Render(" "+c), s.columns, line)
 	}
 	r := u.rooms[u.current]
-	fields := []string{r.shown, u.status.Nick}
-	if n := len(r.members); n > 0 {
-		fields = append(fields, plural(n, "member"))
-	}
-	fields = append(fields, u.status.State, u.status.Driver, u.status.Fingerprint)
-
 	text := ""
 	if r.scroll != nil {
 		more := " ↓ more, Esc goes there "
@@ -113,19 +107,38 @@ func (s *screen) statusLine(u *UI) string {
 		}
 		text = s.paint.on(askStyle).Render(more)
 	}
-	first := true
-	for _, f := range fields {
-		f = cut(flat(safetext.Line(f)), maxFieldSize)
-		if f == "" {
-			continue
+	label, members := "fingerprint ", plural(len(r.members), "member")
+	if len(r.members) == 0 {
+		members = ""
+	}
+	for _, fields := range [][]string{ // the first that there is room for, or the last
+		{r.shown, u.status.Nick, members, u.status.State, u.status.Driver, label + u.status.Fingerprint},
+		{r.shown, u.status.Nick, members, u.status.State, u.status.Driver, u.status.Fingerprint},
+		{r.shown, u.status.Nick, u.status.State, u.status.Fingerprint, u.status.Driver},
+	} {
+		status := line.Render(joinFields(fields, label))
+		if width(text)+width(status) <= s.columns || len(fields) < 6 {
+			text += status
+			break
 		}
-		if !first {
-			text += line.Render(" │")
-		}
-		text += line.Render(" " + f)
-		first = false
 	}
 	return fill(text, s.columns, line)
+}
+
+// joinFields returns those that have something in them, harmless and with
+// lines between. A label alone is nothing.
+func joinFields(fields []string, label string) string {
+	var b strings.Builder
+	for _, f := range fields {
+		if f = cut(flat(safetext.Line(f)), maxFieldSize); f == "" || f == label {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString(" │")
+		}
+		b.WriteString(" " + f)
+	}
+	return b.String()
 }
 
 // hint is how the command is used that is being typed, if it is one.
