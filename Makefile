@@ -44,7 +44,7 @@ drivers: driver ## build the guest driver for newer kernels too, and fetch these
 
 .PHONY: setup
 setup: ## install what building, VMs and tests need
-	@scripts/setup build driver vm qemu
+	@scripts/setup build driver vm qemu tests
 
 .PHONY: demo
 demo: ## show the main job: a VM encrypts through its host, and chats
@@ -143,6 +143,12 @@ deb: ## build Debian packages into bin/: the programs, and the driver for DKMS
 	@scripts/setup build
 	@$(MAKE) --no-print-directory build
 	@packaging/build-deb
+
+.PHONY: screenshot
+screenshot: ## renew the picture of the chat, docs/img/vchat.svg
+	@scripts/setup build tests
+	@$(MAKE) --no-print-directory build
+	go run ./internal/chat/screenshot -vchat bin/vchat -o docs/img/vchat.svg
 
 .PHONY: clean
 clean: ## remove what was built; the cache stays
