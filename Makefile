@@ -30,6 +30,18 @@ driver: ## build the guest driver for the guest kernel
 	$(MAKE) -C guest/driver KDIR=/lib/modules/$${kernel##*/}/build
 	cp guest/driver/virtio_cryptodev.ko bin/
 
+# With the headers and compilers of the suites, which stay in the cache folder.
+KERNEL_SUITES = bookworm-backports trixie-backports
+
+.PHONY: drivers
+drivers: driver ## build the guest driver for newer kernels too, and fetch these
+	@set -e; for suite in $(KERNEL_SUITES); do \
+		version=$$(scripts/build-driver $$suite bin/virtio_cryptodev.new); \
+		mkdir -p bin/driver/$$version; \
+		mv bin/virtio_cryptodev.new bin/driver/$$version/virtio_cryptodev.ko; \
+		scripts/fetch-guest-kernel --suite $$suite $$version; \
+	done
+
 .PHONY: setup
 setup: ## install what building, VMs and tests need
 	@scripts/setup build driver vm qemu
@@ -47,34 +59,38 @@ lint: ## gofmt, go vet, staticcheck
 	go vet -tags '$(TAGS)' ./...
 	GOARCH=arm64 CGO_ENABLED=0 go vet ./...
 	go run $(STATICCHECK) -tags '$(TAGS)' ./...
+	cd internal/bench/report && go vet ./... && go run $(STATICCHECK) ./...
 
 # What CI runs: static checks, unit tests with the race detector, the driver's
 # build, and end-to-end tests in VMs of the system's QEMU and of a newer one.
 .PHONY: test
 test: ## install what is missing, build, run all tests of CI
-	@scripts/setup build driver vm qemu
+	@scripts/setup build driver vm qemu tests
 	@$(MAKE) --no-print-directory lint build driver unit
 	$(MAKE) -C guest/driver tests
 	go test -count=1 -timeout 15m ./test/e2e
 
+# VCRYPTO_DIFFERENTIAL is how long the device is compared with a second
+# implementation by random requests, on all engines together.
+#
 # A target of its own: make expands all lines of a recipe before it runs the
 # first, and TAGS must be those of a machine that setup is through with.
 .PHONY: unit
 unit:
 	CGO_ENABLED=0 go build -o /dev/null ./...
-	go test -race -tags '$(TAGS)' -timeout 15m $$(go list ./... | grep -v /test/e2e)
+	VCRYPTO_DIFFERENTIAL=60s go test -race -tags '$(TAGS)' -timeout 15m $$(go list ./... | grep -v /test/e2e)
 	go test -tags '$(TAGS)' -run 'AllocatesNothing|NothingIsAllocated' ./virtio/... ./virtiocrypto/...
 
 # RESULTS gets a line a VM of the matrix; docs/support.md's table is made of it.
 RESULTS ?= $(CURDIR)/bin/matrix.jsonl
 
 .PHONY: test-all
-test-all: test ## every QEMU and kernel that Debian's suites have, every long test
+test-all: test drivers ## every QEMU and kernel that Debian's suites have, every long test
 	@scripts/fetch-qemu bookworm-backports >/dev/null
-	@scripts/build-guest-driver bookworm-backports 6.12 >/dev/null
-	@scripts/build-guest-driver trixie-backports 7.2 >/dev/null
 	rm -f $(RESULTS)
 	VCRYPTO_TEST_ALL=1 VCRYPTO_RESULTS=$(RESULTS) go test -count=1 -timeout 120m ./test/e2e
+	VCRYPTO_DIFFERENTIAL=10m VCRYPTO_SEED=random \
+		go test -count=1 -tags '$(TAGS)' -run '^TestDifferential$$' -v -timeout 30m ./virtiocrypto
 
 .PHONY: support-table
 support-table: ## make docs/support.md's table of what make test-all saw
@@ -95,17 +111,18 @@ bench: ## measure everything (12 minutes); writes docs/performance.md and its pl
 	@$(MAKE) --no-print-directory build
 	cd internal/bench/report && go run . -vcrypto $(CURDIR)/bin/vcrypto -docs $(CURDIR)/docs $(BENCHFLAGS)
 
-# The daemon under the loads that count: engine, algorithm, bytes a request.
+# The daemon under the loads that count: engine, algorithm, bytes a request, and
+# a flag.
 PGO_RUNS = ipsecmb:aes-cbc:64 ipsecmb:aes-cbc:1024 gocrypto:aes-cbc:64 gocrypto:aes-cbc:1024 \
-	ipsecmb:aes-gcm:1024 gocrypto:aes-gcm:1024
+	ipsecmb:aes-gcm:1024 gocrypto:aes-gcm:1024 ipsecmb:aes-cbc:64:--packed
 
 .PHONY: pgo
 pgo: build ## renew the profile that the compiler optimizes bin/vcrypto by
 	@runs=$$(mktemp -d); trap 'rm -rf "$$runs"' EXIT; \
 	for run in $(PGO_RUNS); do \
-		IFS=: read -r engine alg size <<<"$$run"; \
-		bin/vcrypto bench device --engine $$engine --alg $$alg --size $$size \
-			--rounds 31 --time 100ms --cpu-profile "$$runs/$$engine-$$alg-$$size"; \
+		IFS=: read -r engine alg size flag <<<"$$run"; \
+		bin/vcrypto bench device --engine $$engine --alg $$alg --size $$size $$flag \
+			--rounds 31 --time 100ms --cpu-profile "$$runs/$$engine-$$alg-$$size$$flag"; \
 	done; \
 	go tool pprof -proto "$$runs"/* >"$$runs/merged"; \
 	mv "$$runs/merged" cmd/vcrypto/default.pgo

@@ -60,3 +60,17 @@ func (c conn) file(path string) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(fd), path), nil
 }
+
+// wait returns when the node has a request that is done, or an error to tell.
+func (c conn) wait() error {
+	p := []unix.PollFd{{Fd: int32(c), Events: unix.POLLIN}}
+	for {
+		_, err := unix.Poll(p, -1)
+		if !errors.Is(err, unix.EINTR) {
+			if err == nil && p[0].Revents&(unix.POLLIN|unix.POLLERR|unix.POLLHUP) == unix.POLLERR|unix.POLLHUP {
+				return unix.ENODEV
+			}
+			return err
+		}
+	}
+}

@@ -16,6 +16,8 @@
 //	...
 //	err = ses.Encrypt(ciphertext, plaintext, iv)
 //
+// [Session.Submit] and [Device.Fetch] keep many requests under way.
+//
 // Sessions belong to the open file. A [Device] that two processes share
 // (one opened it, the other inherited it) shows both of them all sessions,
 // and the last to close it ends them.
@@ -55,6 +57,8 @@ const (
 	AESCBC Cipher = abi.CipherAESCBC
 	AESCTR Cipher = abi.CipherAESCTR // a 128-bit counter; lengths of any number of bytes
 	AESECB Cipher = abi.CipherAESECB
+	AESXTS Cipher = abi.CipherAESXTS // two keys, one behind the other
+	Null   Cipher = abi.CipherNull   // what goes in comes out; any key
 )
 
 type cipherInfo struct {
@@ -67,6 +71,8 @@ var ciphers = map[Cipher]cipherInfo{
 	AESCBC: {"cbc(aes)", 16, 16},
 	AESCTR: {"ctr(aes)", 16, 1},
 	AESECB: {"ecb(aes)", 0, 16},
+	AESXTS: {"xts(aes)", 16, 16},
+	Null:   {"ecb(cipher_null)", 0, 1},
 }
 
 // String returns the kernel's name of the cipher, such as "cbc(aes)".

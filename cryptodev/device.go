@@ -15,6 +15,8 @@ type Device struct {
 
 	mu   sync.RWMutex // read-locked during each ioctl, so that Close waits for them
 	conn Conn         // nil when closed
+
+	flights flights
 }
 
 // Open opens a node, "" for /dev/crypto.
@@ -80,8 +82,10 @@ func (d *Device) File() (*os.File, error) {
 
 // Close closes the node, after the calls that are under way. Its sessions end
 // unless another process or a clone has the file open. A second Close returns
-// os.ErrClosed, as do all calls on the sessions from now on.
+// os.ErrClosed, as do all calls on the sessions from now on. Requests that were
+// submitted are waited for, and forgotten.
 func (d *Device) Close() error {
+	d.settle()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.conn == nil {

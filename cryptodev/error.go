@@ -37,6 +37,8 @@ const (
 	opInfo       = "session info of"
 	opEncrypt    = "encrypt on"
 	opDecrypt    = "decrypt on"
+	opSubmit     = "submit to"
+	opFetch      = "fetch from"
 )
 
 // Hint says what to do about the error, "" if nothing better than the error

@@ -55,6 +55,8 @@ const (
 	TripleDESCTR // NIST SP 800-67, a 64-bit counter
 	MD5          // RFC 1321
 	HMACMD5      // RFC 2104
+	ARC4         // RFC 6229; each request begins the key stream anew
+	ECDSAP192    // FIPS 186-4 appendix D.1.2.1
 
 	endAlgorithms
 )
@@ -106,6 +108,7 @@ const aesBlock = 16 // FIPS 197: bytes
 const desBlock = 8 // FIPS 46-3: bytes
 
 var (
+	arc4KeySizes      = []int{5, 7, 8, 10, 16, 24, 32} // those of RFC 6229
 	desKeySizes       = []int{8}
 	tripleDESKeySizes = []int{24}
 
@@ -158,6 +161,8 @@ var algorithms = [endAlgorithms]algorithmInfo{
 	TripleDESCTR: {"3des-ctr", Cipher, tripleDESKeySizes, desBlock, 1, 0},
 	MD5:          {"md5", Hash, nil, 0, 1, 16},
 	HMACMD5:      {"hmac-md5", MAC, nil, 0, 1, 16},
+	ARC4:         {"arc4", Cipher, arc4KeySizes, 0, 1, 0},
+	ECDSAP192:    {"ecdsa-p192", PublicKey, nil, 0, 1, 0},
 }
 
 // Valid reports whether a is one of the constants above.
@@ -165,7 +170,7 @@ func (a Algorithm) Valid() bool { return a > 0 && a < endAlgorithms }
 
 // Legacy reports whether the algorithm is one that nothing new should use:
 // devices offer it only where they are told to.
-func (a Algorithm) Legacy() bool { return a >= DESECB && a <= HMACMD5 }
+func (a Algorithm) Legacy() bool { return a >= DESECB && a < endAlgorithms }
 
 // String returns the name used on the command line and in configuration,
 // such as "aes-cbc".

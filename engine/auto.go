@@ -22,7 +22,7 @@ func openAuto(o Options) (Engine, error) {
 // openNamed opens an engine, and if it has limits the others that make up for
 // them.
 func openNamed(d Driver, o Options) (Engine, error) {
-	e, err := d.Open(o)
+	e, err := d.Start(o)
 	if err != nil {
 		return nil, err
 	}
@@ -45,11 +45,7 @@ func openRanked(o Options, but string) (engines []Engine, why []error) {
 		if d.Rank == 0 || d.Name == but {
 			continue
 		}
-		if err := d.Probe(o); err != nil {
-			why = append(why, err)
-			continue
-		}
-		e, err := d.Open(o)
+		e, err := d.Start(o)
 		if err != nil {
 			why = append(why, err)
 			continue

@@ -13,7 +13,8 @@
 //
 // Engines register themselves with [Register]; a program chooses by importing
 // their packages. [Open] opens one by name; the name "auto" takes for each
-// algorithm the best engine that is available on this machine.
+// algorithm the best engine that is available on this machine. An engine that
+// does not give known answers when it is opened is not used: see [SelfTest].
 //
 // Crypto primitives come from libraries. An engine only carries requests to
 // one.
@@ -189,6 +190,10 @@ type Request struct {
 	// Status is set by the engine, at any time from Submit on.
 	Status Status
 
+	// Owner is the submitter's, for finding its own state again. Engines do
+	// not touch it.
+	Owner any
+
 	Tag [MaxTag]byte
 
 	// N is the length of a public-key operation's result, set by the engine.
@@ -197,10 +202,6 @@ type Request struct {
 	// AAD is an AEAD's additional data, of any length; the same holds for its
 	// memory as for Src's.
 	AAD []byte
-
-	// Owner is the submitter's, for finding its own state again. Engines do
-	// not touch it.
-	Owner any
 }
 
 // ReapMode says how hard Reap tries.

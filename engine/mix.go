@@ -75,13 +75,10 @@ func openAll(chosen []string, name string, o Options) (engines []Engine, why []e
 		if d.Rank == 0 && !must {
 			continue
 		}
-		err := d.Probe(o)
+		e, err := d.Start(o)
 		if err == nil {
-			var e Engine
-			if e, err = d.Open(o); err == nil {
-				engines = append(engines, e)
-				continue
-			}
+			engines = append(engines, e)
+			continue
 		}
 		if must {
 			for _, e := range engines {

@@ -36,7 +36,7 @@ func TestMixConformance(t *testing.T) {
 	for _, name := range []string{"last", "gocrypto"} {
 		t.Run(name, func(t *testing.T) {
 			before := byName.refused
-			enginetest.Run(t, func(t testing.TB) engine.Engine { return openMix(t, name, by) })
+			enginetest.Run(t, func(t testing.TB) engine.Engine { return modes{openMix(t, name, by)} })
 			if byName.refused == before {
 				t.Error("the engine that was named never refused a request, so this tested nothing")
 			}

@@ -37,7 +37,8 @@ type Driver struct {
 	// missing and how to get it, wrapping ErrUnavailable.
 	Probe func(Options) error
 
-	// Open opens it.
+	// Open opens it, untested: see Start. Where Probe returns an error so does
+	// Open.
 	Open func(Options) (Engine, error)
 }
 

@@ -170,6 +170,19 @@ func TestCVE_2020_10726_InflightMessagesLeak(t *testing.T) {
 	})
 }
 
+// A number of queues, or a size of theirs, that is none: what is in flight is
+// not kept here, whatever is asked for.
+func TestCVE_2021_3839_InflightQueues(t *testing.T) {
+	hostile(t, nil, func(r *rig, m *SharedMemory) {
+		for _, n := range []uint16{0, 1, 128, 129, 1<<15 - 1, 1<<16 - 1} {
+			// u64 mmap_size, u64 mmap_offset, u16 num_queues, u16 queue_size
+			b := append(AppendU64(AppendU64(nil, 1<<20), 1<<63), byte(n), byte(n>>8), 0xff, 0xff, 0, 0, 0, 0)
+			r.nack(ReqSetInflightFD, b, int(m.File.Fd()))
+			r.nack(ReqGetInflightFD, b)
+		}
+	})
+}
+
 // Descriptors that come with messages which have none, as many as fit.
 func TestCVE_2022_0669_UnexpectedDescriptorsLeak(t *testing.T) {
 	for req, rule := range rules {

@@ -37,7 +37,7 @@ func TestNotifyDoesNotWait(t *testing.T) {
 			}()
 			select {
 			case <-done:
-			case <-time.After(10 * time.Second):
+			case <-time.After(2 * time.Minute):
 				t.Error("Notify waits")
 				e.Drain() // let it go
 				<-done

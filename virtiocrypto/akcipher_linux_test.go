@@ -13,7 +13,10 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"testing"
+	"time"
 
+	"vcrypto/engine"
+	"vcrypto/virtio"
 	"vcrypto/virtio/virtqdrv"
 	"vcrypto/virtiocrypto"
 	"vcrypto/virtiocrypto/cryptodrv"
@@ -320,6 +323,62 @@ func TestLongWork(t *testing.T) {
 		for i := range 8 {
 			if s := all[i].Status(); s != ok && s != virtiocrypto.StatusInvSess {
 				m.Errorf("request %d: %s", i, s)
+			}
+		}
+	})
+}
+
+// TestVerificationWritesNothing: a verification has no destination, and one
+// that is refused none yet: what the device clears when it is done with a
+// public-key request must not be what an earlier request was given.
+func TestVerificationWritesNothing(t *testing.T) {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := k.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	onEachForm(t, options{polling: virtio.Polling{Spin: time.Millisecond}}, func(m *machine) {
+		verify, err := m.control.Create(virtiocrypto.AKCipherParams{Algo: 2, KeyType: virtiocrypto.KeyPublic, Curve: 3, Key: point})
+		if err != nil {
+			m.Fatal(err)
+		}
+		params := virtiocrypto.CipherParams{Algo: virtiocrypto.CipherAESCTR, Direction: virtiocrypto.DirectionEncrypt, Key: key128}
+		encrypt, err := m.control.Create(params)
+		if err != nil {
+			m.Fatal(err)
+		}
+		heap := *m.mem
+		src := bytes.Repeat([]byte{7}, 512)
+		for range 6 {
+			mem := heap
+			var all []*cryptodrv.Plain
+			var want [][]byte
+			for i := range 300 {
+				w := cryptodrv.Work{Opcode: cryptodrv.OpCipherEncrypt, Session: encrypt, IV: make([]byte, 16), Src: src, Dst: len(src)}
+				switch i % 4 {
+				case 1:
+					w = cryptodrv.Work{Opcode: cryptodrv.OpAKVerify, Session: verify, Src: key128, Signed: key128}
+				case 2:
+					w = cryptodrv.Work{Opcode: cryptodrv.OpAKSign, Session: verify, Src: key128, Dst: 100} // not with a public key
+				case 3:
+					w = cryptodrv.Work{Opcode: cryptodrv.OpHash, Session: verify, Src: key128, Result: 32} // of another service
+				}
+				readable, room, _ := m.o.form.Data(w)
+				all = append(all, m.fill(&mem, readable, room))
+				expected := bytes.Repeat([]byte{0x5c}, room)
+				if i%4 == 0 {
+					expected = reference(m, engine.Params{Algorithm: engine.AESCTR, Key: key128}, w.IV, src)
+				}
+				want = append(want, expected)
+			}
+			m.batchPlain(m.data, len(all), func(i int) *cryptodrv.Plain { return all[i] })
+			for i, p := range all {
+				if got := p.Result(); !bytes.Equal(got, want[i]) {
+					m.Fatalf("request %d, %s: its destination holds %x", i, p.Status(), got)
+				}
 			}
 		}
 	})

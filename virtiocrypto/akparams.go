@@ -146,6 +146,7 @@ var ecCurves = map[engine.Algorithm]struct {
 	oid  asn1.ObjectIdentifier
 	size int
 }{
+	engine.ECDSAP192: {asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 1}, 24},
 	engine.ECDSAP224: {asn1.ObjectIdentifier{1, 3, 132, 0, 33}, 28},
 	engine.ECDSAP256: {asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}, 32},
 	engine.ECDSAP384: {asn1.ObjectIdentifier{1, 3, 132, 0, 34}, 48},

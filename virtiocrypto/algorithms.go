@@ -21,6 +21,7 @@ type (
 
 // Numbers of what can be supported.
 const (
+	CipherARC4    CipherAlgo = 1
 	CipherAESECB  CipherAlgo = 2
 	CipherAESCBC  CipherAlgo = 3
 	CipherAESCTR  CipherAlgo = 4
@@ -75,6 +76,7 @@ const (
 // By number: an algorithm is at its wire number.
 var (
 	cipherAlgos = []engine.Algorithm{
+		CipherARC4:    engine.ARC4,
 		CipherAESECB:  engine.AESECB,
 		CipherAESCBC:  engine.AESCBC,
 		CipherAESCTR:  engine.AESCTR,
@@ -126,8 +128,9 @@ var (
 		8: engine.SHA512,
 		9: engine.SHA224,
 	}
-	// VIRTIO_CRYPTO_CURVE_*. 1 is P-192.
+	// VIRTIO_CRYPTO_CURVE_*.
 	ecdsaCurves = []engine.Algorithm{
+		1: engine.ECDSAP192,
 		2: engine.ECDSAP224,
 		3: engine.ECDSAP256,
 		4: engine.ECDSAP384,

@@ -346,3 +346,54 @@ func TestBadTagGivesNothing(t *testing.T) {
 		})
 	})
 }
+
+// TestDriversMemoryStays: the device writes to nothing that it only reads. "The
+// IV will be updated", says the specification; it lies in the readable part,
+// and stays as the driver wrote it.
+func TestDriversMemoryStays(t *testing.T) {
+	onEachForm(t, options{}, func(m *machine) {
+		params := sampleParams()
+		for _, a := range []engine.Algorithm{engine.AESCTR, engine.AESXTS} {
+			params = append(params, virtiocrypto.CipherParams{Algo: cipherNumbers[a], Direction: virtiocrypto.DirectionEncrypt, Key: append(bytes.Clone(key128), random(newRand(1), a.KeySizes()[0]-16)...)})
+		}
+		for i, p := range params {
+			w := samples()[sampleCipher]
+			if i < len(samples()) {
+				w = samples()[i]
+			}
+			id, err := m.control.Create(p)
+			if err != nil {
+				m.Fatal(err)
+			}
+			w.IV = bytes.Repeat([]byte{0xee}, len(w.IV)) // a counter that carries
+			sessions := []uint64{id}
+			if m.o.form.Stateless {
+				sessions = append(sessions, 0)
+			}
+			for _, w.Session = range sessions {
+				if w.Session == 0 {
+					w.Params = p
+				}
+				readable, room, _ := m.o.form.Data(w)
+				for _, cuts := range [][]int{nil, {30, 60, 80, 95, 110}} {
+					mem := *m.mem
+					r, err := cryptodrv.NewPlain(&mem, readable, room, clip(cuts, len(readable)), nil, 1)
+					if err != nil {
+						m.Fatal(err)
+					}
+					status, _, err := m.data.DoPlain(r)
+					if err != nil || status != virtiocrypto.StatusOK && i != sampleOpen {
+						m.Fatalf("%T: %v, %v", p, status, err)
+					}
+					var now []byte
+					for _, b := range r.Readable {
+						now = append(now, mem.Bytes(b)...)
+					}
+					if !bytes.Equal(now, readable) {
+						m.Errorf("%T, session %#x: the readable part was %x and is %x", p, w.Session, readable, now)
+					}
+				}
+			}
+		}
+	})
+}

@@ -23,7 +23,10 @@ type fuzzed struct {
 	shadow []byte // what window holds, as far as the driver knows
 }
 
-const windowSize = 256 << 10 // bytes
+const (
+	windowSize = 256 << 10 // bytes
+	maxPieces  = 64        // that a part is cut into
+)
 
 func newFuzzed(f *testing.F) *fuzzed {
 	f.Helper()
@@ -65,7 +68,7 @@ func (z *fuzzed) send(t *testing.T, q *cryptodrv.Queue, readable, cuts, sizes []
 		at += uint32(n) + 1
 		return b
 	}
-	for _, c := range cuts[:min(len(cuts), 64)] {
+	for _, c := range cuts[:min(len(cuts), maxPieces)] {
 		n := min(int(c), len(readable))
 		b := next(n)
 		copy(z.bytes[b.Addr-z.window.Addr:], readable[:n])
@@ -75,7 +78,7 @@ func (z *fuzzed) send(t *testing.T, q *cryptodrv.Queue, readable, cuts, sizes []
 	b := next(len(readable))
 	copy(z.bytes[b.Addr-z.window.Addr:], readable)
 	in = append(in, b)
-	for _, n := range sizes[:min(len(sizes), 64)] {
+	for _, n := range sizes[:min(len(sizes), maxPieces)] {
 		// Sizes up to 2 KiB from a byte, small ones exactly.
 		size := int(n)
 		if n >= 128 {
@@ -160,7 +163,7 @@ func FuzzControlRequest(f *testing.F) {
 		}
 		_, written := z.send(t, z.queues[1], readable, cuts, sizes)
 		room := 0
-		for _, n := range sizes {
+		for _, n := range sizes[:min(len(sizes), maxPieces)] {
 			room += int(n)
 		}
 		if room > 0 && written == 0 || written > cryptodrv.InputSize {

@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/hex"
 	"errors"
 	"math/big"
 	"testing"
@@ -147,4 +148,50 @@ func withoutZeros(t testing.TB, key []byte) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// TestP192: the curve is there under the legacy setting, where OpenSSL is, and
+// only there: a key of it signs, and its signatures verify.
+func TestP192(t *testing.T) {
+	// RFC 6979 appendix A.2.3
+	scalar, _ := hex.DecodeString("6fab034934e4c0fc9ae67f5b5659a9d7d1fefd187ee09fd4")
+	point, _ := hex.DecodeString("04ac2c77f529f91689fea0ea5efec7f210d8eea0b9e047ed563bc723e57670bd4887ebc732c523063d0a7c957bc97c1c43")
+	der, err := asn1.Marshal(struct {
+		Version int
+		Key     []byte
+		Curve   asn1.ObjectIdentifier `asn1:"explicit,tag:0"`
+	}{1, scalar, asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := virtiocrypto.AKCipherParams{Algo: virtiocrypto.AKCipherECDSA, KeyType: virtiocrypto.KeyPrivate, Curve: 1, Key: der}
+	public := virtiocrypto.AKCipherParams{Algo: virtiocrypto.AKCipherECDSALinux, KeyType: virtiocrypto.KeyPublic, Curve: 1, Key: point}
+	onEachEngine(t, func(t *testing.T, e engine.Engine) {
+		for _, legacy := range []bool{false, true} {
+			onEachForm(t, options{engine: e, device: virtiocrypto.Options{Legacy: legacy}}, func(m *machine) {
+				if !m.can(engine.ECDSAP192) {
+					for _, p := range []virtiocrypto.AKCipherParams{private, public} {
+						var refused *cryptodrv.StatusError
+						if id, err := m.control.Create(p); !errors.As(err, &refused) || refused.Status != virtiocrypto.StatusNotSupp {
+							m.Errorf("without the curve: session %#x, %v", id, err)
+						}
+					}
+					return
+				}
+				digest := random(newRand(7), 32)
+				for _, ids := range m.keyPair(private, public) {
+					s, sig := m.public(ids[0], private, cryptodrv.Work{Opcode: cryptodrv.OpAKSign, Src: digest, Dst: 100})
+					if s != ok {
+						m.Fatalf("sign: %s", s)
+					}
+					if s, _ := m.public(ids[1], public, cryptodrv.Work{Opcode: cryptodrv.OpAKVerify, Src: sig, Signed: digest}); s != ok {
+						m.Errorf("verify: %s", s)
+					}
+					if s, _ := m.public(ids[1], public, cryptodrv.Work{Opcode: cryptodrv.OpAKVerify, Src: sig, Signed: digest[1:]}); s != rejected {
+						m.Errorf("another digest: %s", s)
+					}
+				}
+			})
+		}
+	})
 }

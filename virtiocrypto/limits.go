@@ -15,7 +15,8 @@ import (
 // told no: the device leaves requests in the ring until their time comes.
 // Zero values set no bound.
 //
-// What opens or closes a session on the control queue is a request too. A
+// What opens or closes a session, on the control queue or by a message (see
+// [Device.Pace]), is a request too. A
 // request's bytes are those the driver lets the device read, or write if that
 // is more: the data and its header.
 type Rates struct {
@@ -156,17 +157,48 @@ func (t *throttle) Allow(most int) (n int, wait time.Duration) {
 
 // charge takes tokens for requests that were taken.
 func (t *throttle) charge(chains []*virtq.Chain) {
+	var bytes float64
+	if t.bytes != nil {
+		for _, c := range chains {
+			bytes += float64(max(c.ReadLen, c.WriteLen))
+		}
+	}
+	t.count(len(chains), bytes)
+}
+
+// count takes tokens for n requests that have so many bytes together.
+func (t *throttle) count(n int, bytes float64) {
 	at := sinceStart()
 	if t.requests != nil {
-		t.requests.take(float64(len(chains)), at)
+		t.requests.take(float64(n), at)
 	}
-	if t.bytes == nil {
+	if t.bytes != nil {
+		t.mean = max(bytes/float64(n), 1)
+		t.bytes.take(bytes, at)
+	}
+}
+
+// maxPause bounds a wait of Pace: a front-end that waits for an answer holds up
+// its whole VM.
+const maxPause = time.Second
+
+// Pace waits until the device's rates leave room for a request of n bytes, at
+// most a second, and counts it: of requests that come by another way than
+// queues do, which wait for themselves. Rates are at least one request a
+// second, so what is not waited for here the queues make up for.
+func (d *Device) Pace(n int) {
+	t := d.newThrottle()
+	if t == nil {
 		return
 	}
-	var bytes float64
-	for _, c := range chains {
-		bytes += float64(max(c.ReadLen, c.WriteLen))
+	// Others may take what there is room for meanwhile.
+	for end := time.Now().Add(maxPause); ; {
+		room, wait := t.Allow(1)
+		left := time.Until(end)
+		if room > 0 || left <= 0 {
+			break
+		}
+		time.Sleep(min(wait, left))
 	}
-	t.mean = max(bytes/float64(len(chains)), 1)
-	t.bytes.take(bytes, at)
+	t.count(1, float64(n))
 }

@@ -293,3 +293,10 @@ func random(r *rand.Rand, n int) []byte {
 	}
 	return b
 }
+
+// newRand64 is newRand for more seeds than there are bytes.
+func newRand64(seed uint64) *rand.Rand {
+	var s [32]byte
+	le.PutUint64(s[:], seed)
+	return rand.New(rand.NewChaCha8(s))
+}

@@ -185,6 +185,9 @@ func (w *dataWorker) parseService(r *request, s *session, op uint32, in virtq.Cu
 	r.special = true
 	r.extra.kind = s.kind
 	r.Session, r.IVLen = s.engine, 0
+	// What is left of another request is not this one's to read, or to clear
+	// when it is refused.
+	r.Src, r.Dst = nil, nil
 	f := &w.service.fields
 	service, _ := serviceOf(op)
 	if service == ServiceCipher && f.opType != SymOpCipher && f.opType != SymOpChain {

@@ -48,6 +48,7 @@ type session struct {
 	kind      kind
 	ivSize    uint8  // bytes, of a cipher
 	partBlock uint32 // the bits of a length that are 0 in whole blocks
+	quickOp   uint32 // the opcode of requests that quick knows
 	result    uint32 // bytes: a hash's or MAC's result, an AEAD's tag
 
 	hash      engine.Session   // of a chain
@@ -124,6 +125,7 @@ func (t *sessionTable) add(s *session) error {
 	t.free = t.free[1:]
 	t.uses[slot] = t.uses[slot]%(1<<useBits-1) + 1
 	s.id = uint64(t.uses[slot])<<slotBits | uint64(slot)
+	s.quickOp = quickOpOf(s)
 	s.refs.Store(1)
 	s.gone = make(chan struct{})
 	t.slots[slot].Store(s)

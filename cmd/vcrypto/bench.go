@@ -29,6 +29,9 @@ type benchOptions struct {
 	json, bars                   bool
 	pieces                       int
 	memory, profile              string
+	transport                    string
+	packed                       bool
+	beside                       string
 }
 
 // benchLine is a line of vcrypto bench --json. Fields that do not apply to
@@ -41,6 +44,8 @@ type benchLine struct {
 	Size       int     `json:"size"`
 	Depth      int     `json:"depth"`
 	Queues     int     `json:"queues"`
+	Transport  string  `json:"transport,omitempty"`
+	Ring       string  `json:"ring,omitempty"`
 	Requests   float64 `json:"rps"`
 	GBps       float64 `json:"gbps"`
 	RawGBps    float64 `json:"raw_gbps"`
@@ -57,6 +62,10 @@ type benchLine struct {
 	Memory     float64 `json:"private_mib"`
 	Errors     uint64  `json:"errors"`
 	PingPong   float64 `json:"eventfd_pingpong_us,omitempty"`
+
+	// Only of --beside: what was beside, and its own median.
+	Beside    string  `json:"beside,omitempty"`
+	BesideP50 float64 `json:"beside_p50_us,omitempty"`
 
 	// Only of --prefilled, and of the queues' threads as is CPU: what a request
 	// costs with one queue, and how many times that it costs with all. Then
@@ -131,6 +140,9 @@ func newBenchSubcommand(name, short, long string, run benchFunc) *cobra.Command 
 		f.BoolVar(&o.prefilled, "prefilled", false, "measure the CPU time of a request with one queue and with all, whose rings are filled while the daemon sleeps")
 		f.IntVar(&o.pieces, "pieces", 1, "buffers that source and destination are each in")
 		f.StringVar(&o.memory, "memory", bench.MemFD, "guest memory: memfd, hugetlb, or a file in this directory")
+		f.StringVar(&o.beside, "beside", "", "measure the latency of single requests of 64 bytes, beside "+strings.Join(bench.Besides(), ", "))
+		f.StringVar(&o.transport, "transport", bench.VhostUser, "the protocol of the socket: "+bench.VhostUser+" or "+bench.VFIOUser)
+		f.BoolVar(&o.packed, "packed", false, "use packed virtqueues")
 		f.StringVar(&o.profile, "cpu-profile", "", "write the daemon's CPU profile to this file")
 		f.BoolVar(&o.unpinned, "unpinned", false, "let the kernel choose the CPUs of daemon and driver")
 	}
@@ -161,8 +173,11 @@ func runBench(cmd *cobra.Command, o benchOptions, run benchFunc) error {
 	if c.Op != 0 {
 		sizes = sizes[:1] // RSA has its own
 	}
+	if o.beside != "" {
+		sizes, depths = []int{64}, []int{1}
+	}
 	switch {
-	case o.json:
+	case o.json, o.beside != "":
 	case o.bars:
 		fmt.Fprintln(out, barsTitle(o))
 	case o.prefilled:
@@ -235,6 +250,9 @@ func (l benchLine) print(out io.Writer, o benchOptions) error {
 	switch {
 	case o.json:
 		return json.NewEncoder(out).Encode(l)
+	case o.beside != "":
+		_, err := fmt.Fprintf(out, "64 bytes beside %s: p50 %.1f, p99 %.1f, p99.9 %.1f µs; beside, p50 %.1f µs\n", l.Beside, l.P50, l.P99, l.P999, l.BesideP50)
+		return err
 	case o.prefilled:
 		_, err := fmt.Fprintf(out, "%8d %6d  %.1f ns with one queue, %.1f ns with %d: %.3f times (all of the daemon %.3f, the raw engine in as many threads %.3f)\n",
 			l.Size, l.Depth, l.OneCPU, l.CPU, l.Queues, l.Scaling, l.AllScaling, l.RawScaling)
@@ -286,9 +304,13 @@ func benchDevice(ctx context.Context, o benchOptions, c bench.Case) (benchLine, 
 	}
 	d := bench.DeviceCase{
 		Case: c, Engine: o.engine, Queues: o.queues, Asleep: o.asleep,
+		Transport: o.transport, Packed: o.packed,
 		Pieces: o.pieces, Memory: o.memory, Profile: o.profile,
 	}
-	if o.prefilled {
+	switch {
+	case o.beside != "":
+		return benchBeside(ctx, o, self)
+	case o.prefilled:
 		return benchScaling(ctx, o, self, d)
 	}
 	if !o.unpinned {
@@ -299,6 +321,10 @@ func benchDevice(ctx context.Context, o benchOptions, c bench.Case) (benchLine, 
 		return benchLine{}, err
 	}
 	l := o.line("device", r.Case)
+	l.Transport, l.Ring = o.transport, "split"
+	if o.packed {
+		l.Ring = "packed"
+	}
 	l.Requests, l.GBps = r.Requests, r.GBps(r.Requests)
 	l.RawGBps, l.Ratio, l.Raw = r.GBps(r.Raw), r.Ratio, r.RawIs
 	l.BurstGBps, l.BurstRatio = r.GBps(r.Burst), r.BurstRatio
@@ -318,6 +344,21 @@ func benchScaling(ctx context.Context, o benchOptions, self string, d bench.Devi
 	l.Queues = r.Queues
 	l.OneCPU, l.CPU = float64(r.One.Nanoseconds()), float64(r.All.Nanoseconds())
 	l.Scaling, l.AllScaling, l.RawScaling = r.Ratio, r.DaemonRatio, r.RawRatio
+	return l, nil
+}
+
+// besideCount is how many requests are measured: 20 are beyond p99.
+const besideCount = 2000
+
+func benchBeside(ctx context.Context, o benchOptions, self string) (benchLine, error) {
+	r, err := bench.Beside(ctx, self, o.engine, o.beside, besideCount)
+	if err != nil {
+		return benchLine{}, err
+	}
+	l := o.line("device", r.Case)
+	l.Queues = r.Queues
+	l.P50, l.P99, l.P999 = micros(r.P50), micros(r.P99), micros(r.P999)
+	l.Beside, l.BesideP50 = o.beside, micros(r.LongP50)
 	return l, nil
 }
 

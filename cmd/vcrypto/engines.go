@@ -60,11 +60,7 @@ func newEnginesCommand() *cobra.Command {
 
 func report(d engine.Driver, o engine.Options) engineReport {
 	r := engineReport{Name: d.Name, About: d.About, Auto: d.Rank > 0}
-	err := d.Probe(o)
-	var e engine.Engine
-	if err == nil {
-		e, err = d.Open(o)
-	}
+	e, err := d.Start(o)
 	if err != nil {
 		r.Why = err.Error()
 		return r
@@ -78,7 +74,7 @@ func report(d engine.Driver, o engine.Options) engineReport {
 }
 
 func printEngine(out io.Writer, r engineReport) {
-	state := "available"
+	state := "available; it gave the known answers of all algorithms below"
 	if !r.Available {
 		state = "not available: " + r.Why
 	}

@@ -68,7 +68,13 @@ func startProgram(t *testing.T, args ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &program{T: t, cmd: exec.Command(self, args...), done: make(chan error, 1)}
+	return runProgram(t, exec.Command(self, args...))
+}
+
+// runProgram starts a command that is the program.
+func runProgram(t *testing.T, cmd *exec.Cmd) *program {
+	t.Helper()
+	d := &program{T: t, cmd: cmd, done: make(chan error, 1)}
 	d.cmd.Env = append(os.Environ(), asProgram+"=1")
 	d.cmd.Stderr = d
 	if err := d.cmd.Start(); err != nil {

@@ -67,6 +67,7 @@ does the cryptography on the host. Programs in the VM reach it through
 		newDoctorCommand(),
 		newEnginesCommand(),
 		newTestCommand(),
+		newSpeedCommand(),
 		newVMCommand(),
 	)
 	return root

@@ -18,10 +18,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"vcrypto/engine"
 	"vcrypto/internal/config"
+	"vcrypto/internal/harden"
 	"vcrypto/internal/vmm"
 	"vcrypto/vfiouser"
 	"vcrypto/vfiouser/virtiopci"
@@ -148,7 +148,7 @@ The guest's memory must be shared with this process: start QEMU with
 	f.IntVar(&o.device.Rates.RequestBurst, "burst-requests", 0, "of which so many may come at once (default: a tenth)")
 	f.StringVar(&o.rateBytes, "rate-bytes", "0", "do at most so many bytes a second, such as 500MB (default: no limit)")
 	f.StringVar(&o.burstBytes, "burst-bytes", "0", "of which so many may come at once (default: a tenth)")
-	f.BoolVar(&o.device.Legacy, "legacy", false, "offer DES, Triple DES and MD5 too, which nothing new should use")
+	f.BoolVar(&o.device.Legacy, "legacy", false, "offer DES, Triple DES, ARC4, MD5 and P-192 too, which nothing new should use")
 	f.DurationVar(&o.spin, "spin", config.DefaultSpin, "how long a queue looks for more work before it sleeps")
 	f.IntSliceVar(&o.cpus, "cpus", nil, "pin the queues' threads to these CPUs, in turn (default: the kernel decides)")
 	f.BoolVar(&o.drain, "drain", false, "begin as if SIGUSR1 had come: ask the guest to begin nothing new")
@@ -185,10 +185,11 @@ func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
 	}
 	if !o.dumpable {
 		// Guests' keys are in here: no core files, no debuggers.
-		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-			return fmt.Errorf("keep keys out of core files: %w", err)
+		if err := harden.NoDumps(); err != nil {
+			return err
 		}
 	}
+	harden.Lock(log)
 	e, err := openEngine(o)
 	if err != nil {
 		return err

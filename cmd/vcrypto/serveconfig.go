@@ -188,9 +188,12 @@ func missingEngines(d config.Device) (missing []error) {
 		if !named {
 			continue
 		}
-		if err := driver.Probe(options); err != nil {
+		e, err := driver.Start(options)
+		if err != nil {
 			missing = append(missing, err)
+			continue
 		}
+		e.Close()
 	}
 	return missing
 }

@@ -116,6 +116,28 @@ func TestSupervisorKilled(t *testing.T) {
 	}
 }
 
+// TestGuestMemoryIsTakenAway: who owns a guest's memory file can make it shorter
+// while the device has it mapped. That ends the process of this device, and no
+// other, and the next guest is served.
+func TestGuestMemoryIsTakenAway(t *testing.T) {
+	dir := t.TempDir()
+	d := startProgram(t, "serve", "--config", settings(t, dir, deviceA+deviceB))
+	a, b := connect(t, dir+"/a", 1), connect(t, dir+"/b", 2)
+	a.works(a.session())
+	session := b.session()
+	if err := a.memory.File.Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	// The ring is gone, for this process too: only the kick can be sent.
+	a.queues[0].Kick()
+	d.says(`ended by itself.*device=a`, 1)
+	d.says(`device started" device=a`, 2)
+	b.works(session)
+	a = connect(t, dir+"/a", 1)
+	a.works(a.session())
+	d.end()
+}
+
 // TestDrain: a reload that drains a device takes HW_READY off and tells the
 // guest; what the guest has goes on, and its end is logged. Signals to a
 // device's own process do the same.
@@ -170,7 +192,8 @@ func TestDrain(t *testing.T) {
 // limit the flood has that and no more; without, and with all on one CPU, the
 // kernel shares it out between the devices' processes.
 func TestShares(t *testing.T) {
-	const long = time.Second
+	// The drivers have to be scheduled too, on a machine that may be busy.
+	const long, times = time.Second, 5
 	flood := func(t *testing.T, dir string) (a, b int, took time.Duration) {
 		ga, gb := connect(t, dir+"/a", 1), connect(t, dir+"/b", 2)
 		start := time.Now()
@@ -188,14 +211,14 @@ func TestShares(t *testing.T) {
 	t.Run("limited", func(t *testing.T) {
 		dir := t.TempDir()
 		d := startProgram(t, "serve", "--config", settings(t, dir, deviceA+"limits = { requests = 1000, requests-burst = 100 }\n"+deviceB))
-		a, b, took := flood(t, dir)
-		t.Logf("a flood on a device of 1000 requests/s: %d requests in %v; meanwhile %d on the other", a, took, b)
-		if most := 100 + int(took.Seconds()*1000) + 1; a > most {
-			t.Errorf("the flood had %d requests done, the limit is %d", a, most)
-		}
-		if b <= a {
-			t.Errorf("the other device did %d requests, less than the one that is limited: %d", b, a)
-		}
+		inOneOf(t, times, func() bool {
+			a, b, took := flood(t, dir)
+			t.Logf("a flood on a device of 1000 requests/s: %d requests in %v; meanwhile %d on the other", a, took, b)
+			if most := 100 + int(took.Seconds()*1000) + 1; a > most {
+				t.Errorf("the flood had %d requests done, the limit is %d", a, most)
+			}
+			return b > a
+		})
 		d.end()
 	})
 	t.Run("one CPU", func(t *testing.T) {
@@ -210,15 +233,25 @@ func TestShares(t *testing.T) {
 		dir := t.TempDir()
 		pinned := "cpus = [" + string(rune('0'+cpu)) + "]\n"
 		d := startProgram(t, "serve", "--config", settings(t, dir, deviceA+pinned+deviceB+pinned))
-		a, b, took := flood(t, dir)
-		t.Logf("two devices on a CPU: %d requests with 128 in flight, %d with 8 in flight, in %v", a, b, took)
-		// The other's driver has to be scheduled too, on a machine that may
-		// be busy: this is about being starved, not about fairness.
-		if b < a/50 || b < 10 {
-			t.Errorf("the flood had %d requests done and the other device %d", a, b)
-		}
+		inOneOf(t, times, func() bool {
+			a, b, took := flood(t, dir)
+			t.Logf("two devices on a CPU: %d requests with 128 in flight, %d with 8 in flight, in %v", a, b, took)
+			// This is about being starved, not about fairness.
+			return b >= a/50 && b >= 10
+		})
 		d.end()
 	})
+}
+
+// inOneOf has something come true in one of a few tries.
+func inOneOf(t *testing.T, times int, holds func() bool) {
+	t.Helper()
+	for range times {
+		if holds() {
+			return
+		}
+	}
+	t.Errorf("in none of %d tries", times)
 }
 
 // TestCheckConfig: a good file is summed up, a bad one is an error.

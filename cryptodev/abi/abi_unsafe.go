@@ -38,6 +38,28 @@ type CryptOp struct {
 	IV      unsafe.Pointer // as many bytes as the cipher's IV has
 }
 
+// AuthOp is the argument of CIOCAUTHCRYPT, struct crypt_auth_op.
+type AuthOp struct {
+	Session uint32
+	Op      uint16 // OpEncrypt or OpDecrypt
+	Flags   uint16 // Flag...
+	Len     uint32 // bytes at Src; out: at Dst
+	AuthLen uint32 // bytes at AuthSrc
+	AuthSrc unsafe.Pointer
+	Src     unsafe.Pointer
+	Dst     unsafe.Pointer // an AEAD's tag follows the ciphertext
+	Tag     unsafe.Pointer
+	TagLen  uint32 // 0: the algorithm's own
+	IV      unsafe.Pointer
+	IVLen   uint32
+}
+
+// CopyHashOp is the argument of CIOCCPHASH, struct cphash_op.
+type CopyHashOp struct {
+	Dst uint32
+	Src uint32
+}
+
 // AlgInfo names an algorithm and the driver that does it, struct alg_info.
 // The strings end with a zero byte.
 type AlgInfo struct {
@@ -57,9 +79,11 @@ type SessionInfoOp struct {
 
 // Sizes, in bytes.
 const (
-	MaxAlgName      = 64 // CRYPTODEV_MAX_ALG_NAME
-	MaxCipherKeyLen = 64 // CRYPTO_CIPHER_MAX_KEY_LEN
-	MaxIVLen        = 16 // EALG_MAX_BLOCK_LEN
+	MaxAlgName      = 64  // CRYPTODEV_MAX_ALG_NAME
+	MaxCipherKeyLen = 64  // CRYPTO_CIPHER_MAX_KEY_LEN
+	MaxIVLen        = 16  // EALG_MAX_BLOCK_LEN
+	MaxMACKeyLen    = 512 // CRYPTO_HMAC_MAX_KEY_LEN
+	MaxDigestLen    = 64  // AALG_MAX_RESULT_LEN
 )
 
 // Ciphers, of enum cryptodev_crypto_op_t.
@@ -67,6 +91,26 @@ const (
 	CipherAESCBC = 11 // CRYPTO_AES_CBC
 	CipherAESCTR = 21 // CRYPTO_AES_CTR
 	CipherAESECB = 23 // CRYPTO_AES_ECB
+	CipherAESXTS = 22 // CRYPTO_AES_XTS
+	CipherAESGCM = 50 // CRYPTO_AES_GCM
+	CipherAESCCM = 51 // CRYPTO_AES_CCM
+	CipherNull   = 16 // CRYPTO_NULL
+)
+
+// Hashes and MACs, likewise.
+const (
+	HashMD5        = 13  // CRYPTO_MD5
+	HashSHA1       = 14  // CRYPTO_SHA1
+	HashSHA224     = 103 // CRYPTO_SHA2_224
+	HashSHA256     = 104 // CRYPTO_SHA2_256
+	HashSHA384     = 105 // CRYPTO_SHA2_384
+	HashSHA512     = 106 // CRYPTO_SHA2_512
+	HashHMACMD5    = 6   // CRYPTO_MD5_HMAC
+	HashHMACSHA1   = 7   // CRYPTO_SHA1_HMAC
+	HashHMACSHA224 = 107 // CRYPTO_SHA2_224_HMAC
+	HashHMACSHA256 = 18  // CRYPTO_SHA2_256_HMAC
+	HashHMACSHA384 = 19  // CRYPTO_SHA2_384_HMAC
+	HashHMACSHA512 = 20  // CRYPTO_SHA2_512_HMAC
 )
 
 // Operations of CryptOp.Op.
@@ -75,8 +119,11 @@ const (
 	OpDecrypt = 1 // COP_DECRYPT
 )
 
-// Flags of CryptOp.Flags that mean something to ciphers.
+// Flags of CryptOp.Flags and AuthOp.Flags.
 const (
+	FlagUpdate     = 1 << 0 // COP_FLAG_UPDATE: of a hash, more is to come
+	FlagFinal      = 1 << 1 // COP_FLAG_FINAL: of a hash, this was the last
+	FlagReset      = 1 << 6 // COP_FLAG_RESET: of a hash, begin anew
 	FlagWriteIV    = 1 << 2 // COP_FLAG_WRITE_IV
 	FlagNoZeroCopy = 1 << 3 // COP_FLAG_NO_ZC
 )
@@ -92,6 +139,11 @@ const (
 	CIOCFSESSION  = iocWrite | 4<<iocSizeShift | iocType | 103
 	CIOCCRYPT     = iocRead | iocWrite | unsafe.Sizeof(CryptOp{})<<iocSizeShift | iocType | 104
 	CIOCGSESSINFO = iocRead | iocWrite | unsafe.Sizeof(SessionInfoOp{})<<iocSizeShift | iocType | 107
+
+	CIOCAUTHCRYPT  = iocRead | iocWrite | unsafe.Sizeof(AuthOp{})<<iocSizeShift | iocType | 109
+	CIOCASYNCCRYPT = iocWrite | unsafe.Sizeof(CryptOp{})<<iocSizeShift | iocType | 110
+	CIOCASYNCFETCH = iocRead | unsafe.Sizeof(CryptOp{})<<iocSizeShift | iocType | 111
+	CIOCCPHASH     = iocWrite | unsafe.Sizeof(CopyHashOp{})<<iocSizeShift | iocType | 112
 )
 
 // The generic encoding of ioctl numbers, Linux include/uapi/asm-generic/ioctl.h.

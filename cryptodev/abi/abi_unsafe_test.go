@@ -17,6 +17,8 @@ func TestLayout(t *testing.T) {
 		s SessionOp
 		c CryptOp
 		i SessionInfoOp
+		a AuthOp
+		h CopyHashOp
 	)
 	for _, tt := range []struct {
 		name      string
@@ -49,6 +51,24 @@ func TestLayout(t *testing.T) {
 		{"session_info_op.alignmask", unsafe.Offsetof(i.AlignMask), 260},
 		{"session_info_op.flags", unsafe.Offsetof(i.Flags), 264},
 
+		{"crypt_auth_op", unsafe.Sizeof(a), 72},
+		{"crypt_auth_op.len", unsafe.Offsetof(a.Len), 8},
+		{"crypt_auth_op.auth_len", unsafe.Offsetof(a.AuthLen), 12},
+		{"crypt_auth_op.auth_src", unsafe.Offsetof(a.AuthSrc), 16},
+		{"crypt_auth_op.src", unsafe.Offsetof(a.Src), 24},
+		{"crypt_auth_op.dst", unsafe.Offsetof(a.Dst), 32},
+		{"crypt_auth_op.tag", unsafe.Offsetof(a.Tag), 40},
+		{"crypt_auth_op.tag_len", unsafe.Offsetof(a.TagLen), 48},
+		{"crypt_auth_op.iv", unsafe.Offsetof(a.IV), 56},
+		{"crypt_auth_op.iv_len", unsafe.Offsetof(a.IVLen), 64},
+
+		{"cphash_op", unsafe.Sizeof(h), 8},
+		{"cphash_op.src_ses", unsafe.Offsetof(h.Src), 4},
+
+		{"CIOCAUTHCRYPT", CIOCAUTHCRYPT, 0xc048636d},
+		{"CIOCASYNCCRYPT", CIOCASYNCCRYPT, 0x4030636e},
+		{"CIOCASYNCFETCH", CIOCASYNCFETCH, 0x8030636f},
+		{"CIOCCPHASH", CIOCCPHASH, 0x40086370},
 		{"CRIOGET", CRIOGET, 0xc0046365},
 		{"CIOCGSESSION", CIOCGSESSION, 0xc0306366},
 		{"CIOCFSESSION", CIOCFSESSION, 0x40046367},

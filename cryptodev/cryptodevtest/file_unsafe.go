@@ -19,6 +19,46 @@ type file struct {
 	mu       sync.Mutex
 	last     uint32
 	sessions map[uint32]*session
+	done     []done
+}
+
+// done is a request that is not fetched yet.
+type done struct {
+	op  abi.CryptOp
+	err error
+}
+
+// room is how many requests a file holds: as few as make a test see it.
+const room = 8
+
+// submit does the request at once; that it is done is told when it is fetched.
+func (f *file) submit(op abi.CryptOp) error {
+	if _, err := f.session(op.Session); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	full := len(f.done) >= room
+	f.mu.Unlock()
+	if full {
+		return syscall.EBUSY
+	}
+	err := f.crypt(&op)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done = append(f.done, done{op, err})
+	return nil
+}
+
+func (f *file) fetch(op *abi.CryptOp) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.done) == 0 {
+		return syscall.EBUSY
+	}
+	d := f.done[0]
+	f.done = f.done[1:]
+	*op = d.op
+	return d.err
 }
 
 func (f *file) Ioctl(request uintptr, arg unsafe.Pointer) error {
@@ -35,6 +75,10 @@ func (f *file) Ioctl(request uintptr, arg unsafe.Pointer) error {
 		return nil
 	case abi.CIOCCRYPT:
 		return f.crypt((*abi.CryptOp)(arg))
+	case abi.CIOCASYNCCRYPT:
+		return f.submit(*(*abi.CryptOp)(arg))
+	case abi.CIOCASYNCFETCH:
+		return f.fetch((*abi.CryptOp)(arg))
 	case abi.CIOCGSESSINFO:
 		return f.info((*abi.SessionInfoOp)(arg))
 	}

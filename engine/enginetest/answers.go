@@ -40,6 +40,11 @@ var Answers = []Answer{
 		IV: make([]byte, 8), In: []byte("The qufc"), Out: unhex("a826fd8ce53b855f")},
 	{Name: "its first block as the counter", Algorithm: engine.TripleDESCTR, Key: unhex(tripleDESKey),
 		IV: []byte("The qufc"), In: make([]byte, 5), Out: unhex("a826fd8ce5")},
+	{Name: "RFC 6229 2, 40 bits", Algorithm: engine.ARC4, Key: unhex("0102030405"), In: make([]byte, 32),
+		Out: unhex("b2396305f03dc027ccc3524a0a1118a86982944f18fc82d589c403a47a0d0919")},
+	{Name: "RFC 6229 2, 256 bits", Algorithm: engine.ARC4,
+		Key: unhex("0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"), In: make([]byte, 16),
+		Out: unhex("eaa6bd25880bf93d3f5d1e4ca2611d91")},
 	hashAnswer(engine.MD5, "900150983cd24fb0d6963f7d28e17f72"),
 	macAnswer("RFC 2202 2 case 2", engine.HMACMD5, "750c783e6ab0b503eaa86e310a5db738"),
 

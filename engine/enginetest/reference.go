@@ -3,25 +3,43 @@
 package enginetest
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/des"
 	"crypto/hmac"
+	"crypto/md5"
+	"crypto/rc4"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha3"
 	"crypto/sha512"
+	"crypto/subtle"
 	"encoding/binary"
 	"hash"
 	"testing"
 
 	"golang.org/x/crypto/chacha20poly1305"
-	"golang.org/x/crypto/xts"
 
 	"vcrypto/engine"
 )
 
-// The second opinion: Go's crypto libraries, and for CMAC and CCM, which those
-// lack, the publications' algorithms written down.
+// The second opinion: Go's crypto libraries, and for XTS, CMAC and CCM, which
+// those lack in part, the publications' algorithms written down.
+
+// Reference returns what a session for p makes of a request, and its tag if it
+// is an AEAD's: for those always what encryption makes of a plaintext. n is how
+// long a hash's or MAC's result is. It knows all symmetric algorithms.
+func Reference(t testing.TB, p engine.Params, iv, aad, src []byte, n int) (dst, tag []byte) {
+	t.Helper()
+	switch p.Algorithm.Kind() {
+	case engine.Cipher:
+		return refCipher(t, p, iv, src), nil
+	case engine.AEAD:
+		return refSeal(t, p, iv, aad, src)
+	}
+	return refDigest(t, p, src, n), nil
+}
 
 var hashes = map[engine.Algorithm]func() hash.Hash{
 	engine.SHA1: sha1.New, engine.SHA224: sha256.New224, engine.SHA256: sha256.New,
@@ -30,48 +48,101 @@ var hashes = map[engine.Algorithm]func() hash.Hash{
 	engine.SHA3_256: func() hash.Hash { return sha3.New256() },
 	engine.SHA3_384: func() hash.Hash { return sha3.New384() },
 	engine.SHA3_512: func() hash.Hash { return sha3.New512() },
+	engine.MD5:      md5.New,
 }
 
 var hmacs = map[engine.Algorithm]func() hash.Hash{
 	engine.HMACSHA1: sha1.New, engine.HMACSHA224: sha256.New224, engine.HMACSHA256: sha256.New,
 	engine.HMACSHA384: sha512.New384, engine.HMACSHA512: sha512.New,
+	engine.HMACMD5: md5.New,
 }
 
 // refCipher does a cipher's request.
 func refCipher(t testing.TB, p engine.Params, iv, src []byte) []byte {
 	t.Helper()
 	dst := make([]byte, len(src))
-	if p.Algorithm == engine.AESXTS {
-		c := must(xts.NewCipher(aes.NewCipher, p.Key))
-		// The library's tweak is a sector number, half of ours.
-		crypt := c.Encrypt
-		if p.Direction == engine.Decrypt {
-			crypt = c.Decrypt
-		}
-		crypt(dst, src, binary.LittleEndian.Uint64(iv))
-		return dst
-	}
-	block := must(aes.NewCipher(p.Key))
+	var block cipher.Block
 	switch p.Algorithm {
-	case engine.AESECB:
+	case engine.AESXTS:
+		return xts(p, iv, src)
+	case engine.ARC4:
+		must(rc4.NewCipher(p.Key)).XORKeyStream(dst, src)
+		return dst
+	case engine.DESECB, engine.DESCBC:
+		block = must(des.NewCipher(p.Key))
+	case engine.TripleDESECB, engine.TripleDESCBC, engine.TripleDESCTR:
+		block = must(des.NewTripleDESCipher(p.Key))
+	default:
+		block = must(aes.NewCipher(p.Key))
+	}
+	switch p.Algorithm {
+	case engine.AESECB, engine.DESECB, engine.TripleDESECB:
 		one := block.Encrypt
 		if p.Direction == engine.Decrypt {
 			one = block.Decrypt
 		}
-		for i := 0; i < len(src); i += aes.BlockSize {
+		for i := 0; i < len(src); i += block.BlockSize() {
 			one(dst[i:], src[i:])
 		}
-	case engine.AESCBC:
+	case engine.AESCBC, engine.DESCBC, engine.TripleDESCBC:
 		if p.Direction == engine.Decrypt {
 			cipher.NewCBCDecrypter(block, iv).CryptBlocks(dst, src)
 		} else {
 			cipher.NewCBCEncrypter(block, iv).CryptBlocks(dst, src)
 		}
-	case engine.AESCTR:
+	case engine.AESCTR, engine.TripleDESCTR:
 		cipher.NewCTR(block, iv).XORKeyStream(dst, src)
 	default:
 		t.Fatalf("the conformance test has no reference for %s", p.Algorithm)
 	}
+	return dst
+}
+
+// xts is IEEE 1619 section 5.3 and 5.4, with ciphertext stealing. src has at
+// least a block.
+func xts(p engine.Params, tweak, src []byte) []byte {
+	half := len(p.Key) / 2
+	k1 := must(aes.NewCipher(p.Key[:half]))
+	t := bytes.Clone(tweak)
+	must(aes.NewCipher(p.Key[half:])).Encrypt(t, t)
+	one := k1.Encrypt
+	if p.Direction == engine.Decrypt {
+		one = k1.Decrypt
+	}
+	// double multiplies a tweak by x.
+	double := func(t []byte) []byte {
+		lo, hi := binary.LittleEndian.Uint64(t), binary.LittleEndian.Uint64(t[8:])
+		d := binary.LittleEndian.AppendUint64(nil, lo<<1^0x87*(hi>>63))
+		return binary.LittleEndian.AppendUint64(d, hi<<1|lo>>63)
+	}
+	dst := make([]byte, len(src))
+	do := func(out, in, t []byte) {
+		subtle.XORBytes(out, in, t)
+		one(out, out)
+		subtle.XORBytes(out, out, t)
+	}
+	part := len(src) % aes.BlockSize
+	whole := len(src) - part
+	if part > 0 {
+		whole -= aes.BlockSize // the last whole block is done with what follows it
+	}
+	for i := 0; i < whole; i += aes.BlockSize {
+		do(dst[i:i+aes.BlockSize], src[i:i+aes.BlockSize], t)
+		t = double(t)
+	}
+	if part == 0 {
+		return dst
+	}
+	first, second := t, double(t)
+	if p.Direction == engine.Decrypt {
+		first, second = second, first
+	}
+	last, stolen := dst[whole:whole+aes.BlockSize], make([]byte, aes.BlockSize)
+	do(last, src[whole:whole+aes.BlockSize], first)
+	copy(stolen, last)
+	copy(dst[whole+aes.BlockSize:], stolen[:part])
+	copy(stolen, src[whole+aes.BlockSize:])
+	do(last, stolen, second)
 	return dst
 }
 
@@ -161,9 +232,7 @@ func cmac(b cipher.Block, msg []byte) []byte {
 func cbcMAC(b cipher.Block, blocks []byte) []byte {
 	x := make([]byte, aes.BlockSize)
 	for ; len(blocks) > 0; blocks = blocks[aes.BlockSize:] {
-		for i := range x {
-			x[i] ^= blocks[i]
-		}
+		subtle.XORBytes(x, x, blocks[:aes.BlockSize])
 		b.Encrypt(x, x)
 	}
 	return x

@@ -19,9 +19,7 @@ func newJob(t testing.TB, r *rand.ChaCha8, s engine.Session, p engine.Params, n 
 	switch j.kind {
 	case engine.Cipher:
 		j.src = random(r, n)
-		if p.Algorithm == engine.AESXTS {
-			clear(j.iv[8:]) // what the reference can do
-		}
+		j.steals = p.Algorithm == engine.AESXTS && n%16 != 0
 		j.want = refCipher(t, p, j.iv, j.src)
 	case engine.Hash, engine.MAC:
 		j.src = random(r, n)
@@ -53,10 +51,14 @@ func seal(t testing.TB, j *job, p engine.Params, plaintext []byte) {
 // unit is what lengths of requests are counted in, and the shortest.
 func unit(a engine.Algorithm) (block, least int) {
 	if a == engine.AESXTS {
-		return 16, 16 // what the reference can do
+		return 1, 16
 	}
 	return a.BlockSize(), 0
 }
+
+// slow algorithms are left out of what takes long: they are old, and none of
+// their implementations changes its ways for long requests.
+func slow(a engine.Algorithm) bool { return a.Legacy() }
 
 // testLengths goes through the lengths at which implementations change their
 // ways: around blocks and pages, and around what 16 bits count.
@@ -72,7 +74,7 @@ func testLengths(t *testing.T, e engine.Engine) {
 		block, least := unit(p.Algorithm)
 		var jobs []*job
 		for _, n := range lengths {
-			if n%block != 0 || n < least {
+			if n%block != 0 || n < least || n > 4097 && slow(p.Algorithm) {
 				continue
 			}
 			for i := range 2 {
@@ -224,10 +226,13 @@ func testCounters(t *testing.T, e engine.Engine) {
 // testBig does requests larger than limits that libraries and kernels have.
 func testBig(t *testing.T, e engine.Engine) {
 	each(t, e, func(t *testing.T, p engine.Params) {
+		if slow(p.Algorithm) {
+			return
+		}
 		r := newRand(5)
 		s := newSession(t, e, p)
 		w := newWorker(t, e, 4)
-		for i, n := range []int{64 << 10, 1<<20 - 16, 1<<20 + 16, 3<<20 + 48} {
+		for i, n := range []int{64 << 10, 1<<20 - 16, 1<<20 + 16} {
 			j := newJob(t, r, s, p, n)
 			j.inPlace = i%2 == 1 && (j.kind == engine.Cipher || j.kind == engine.AEAD)
 			j.mayRefuse = true

@@ -6,6 +6,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/des"
+	"crypto/rc4"
 
 	"golang.org/x/crypto/xts"
 
@@ -22,8 +23,11 @@ type cipherSession struct {
 
 // newCipher expands a cipher's key.
 func newCipher(p engine.Params) (engine.Session, error) {
-	if p.Algorithm == engine.AESXTS {
+	switch p.Algorithm {
+	case engine.AESXTS:
 		return newXTS(p)
+	case engine.ARC4:
+		return newARC4(p)
 	}
 	m := modes[p.Algorithm]
 	block, err := m.newBlock(p.Key)
@@ -150,6 +154,37 @@ func (e *ecb) crypt(dst, src []byte) {
 }
 
 func (*ecb) erase() {}
+
+// arc4 is a stream cipher with no IV: each request begins its stream anew.
+type arc4 struct {
+	keyed *rc4.Cipher // the session's; never used up
+	at    rc4.Cipher
+}
+
+func newARC4(p engine.Params) (engine.Session, error) {
+	keyed, err := rc4.NewCipher(p.Key)
+	if err != nil {
+		return nil, err
+	}
+	return &arc4Session{cipherSession{
+		algorithm: p.Algorithm,
+		modes:     pool[mode]{make: func() mode { return &arc4{keyed: keyed} }},
+	}, keyed}, nil
+}
+
+func (a *arc4) start([]byte)          { a.at = *a.keyed }
+func (a *arc4) crypt(dst, src []byte) { a.at.XORKeyStream(dst, src) }
+func (a *arc4) erase()                { erase(&a.at) }
+
+type arc4Session struct {
+	cipherSession
+	keyed *rc4.Cipher
+}
+
+func (s *arc4Session) Close() {
+	s.modes.close(mode.erase)
+	erase(s.keyed)
+}
 
 // xtsSession is AES-XTS. The library's does whole blocks only and has a tweak
 // of 64 bits; see tweak.

@@ -8,8 +8,10 @@
 // what Go's library and golang.org/x/crypto have: AES in ECB, CBC, CTR and XTS
 // (whole blocks: no ciphertext stealing), SHA-1, SHA-2, SHA-3 and SHAKE, their
 // HMACs, AES-GCM (nonces of 12 bytes, tags of 12 to 16), ChaCha20-Poly1305,
-// DES, Triple DES and MD5 for old friends, ECDSA, and RSA with PKCS #1 v1.5 padding and keys of at least 1024 bits. No
-// CMAC, no CCM, and no RSA without padding: they are not in these libraries.
+// DES, Triple DES, ARC4 and MD5 for old friends, ECDSA but on P-192, and RSA
+// with PKCS #1 v1.5 padding and keys of at least 1024 bits. No CMAC, no CCM, and
+// no RSA without padding: they are not in these libraries, and what others have
+// of them is not kept up as these are, or not in constant time.
 //
 // Keys are zeroed when a session is closed, as far as the libraries let their
 // structs be reached; copies they make of private keys of RSA and ECDSA are
@@ -51,6 +53,7 @@ func (*Engine) Name() string { return name }
 // makers are the algorithms, and how their sessions are made.
 var makers = map[engine.Algorithm]func(engine.Params) (engine.Session, error){
 	engine.AESXTS:           newCipher,
+	engine.ARC4:             newCipher,
 	engine.SHAKE128:         newHash,
 	engine.SHAKE256:         newHash,
 	engine.AESGCM:           newAEAD,

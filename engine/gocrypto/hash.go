@@ -86,7 +86,7 @@ func newMAC(p engine.Params) (engine.Session, error) {
 }
 
 func (s *hashSession) do(_ *worker, r *engine.Request) engine.Status {
-	if n := len(r.Dst); n > s.size || n < s.size && (!s.part || n == 0) {
+	if n := len(r.Dst); n > s.size || n < s.size && (!s.part || n == 0) || r.IVLen != 0 {
 		return engine.BadRequest
 	}
 	h := s.states.take()
@@ -118,7 +118,7 @@ func (s *macSession) Close() {
 type shakeSession struct{ states pool[*sha3.SHAKE] }
 
 func (s *shakeSession) do(_ *worker, r *engine.Request) engine.Status {
-	if len(r.Dst) == 0 {
+	if len(r.Dst) == 0 || r.IVLen != 0 {
 		return engine.BadRequest
 	}
 	h := s.states.take()

@@ -170,12 +170,17 @@ static int check(const struct vc_session *s, struct vc_request *r)
 }
 
 /* same compares in a time that does not depend on what differs. */
-static int same(const uint8_t *a, const uint8_t *b, size_t n)
+static inline int same(const uint8_t *a, const uint8_t *b, size_t n)
 {
-	uint8_t d = 0;
+	uint64_t d = 0, x, y;
 
-	for (size_t i = 0; i < n; i++)
-		d |= a[i] ^ b[i];
+	for (; n >= sizeof(x); n -= sizeof(x), a += sizeof(x), b += sizeof(x)) {
+		memcpy(&x, a, sizeof(x));
+		memcpy(&y, b, sizeof(y));
+		d |= x ^ y;
+	}
+	while (n--)
+		d |= (uint64_t)(*a++ ^ *b++);
 	return d == 0;
 }
 
@@ -308,7 +313,6 @@ static void run_hmacs(struct vc_worker *w, const struct vc_session *s, uintptr_t
 
 		j->status = IMB_STATUS_BEING_PROCESSED;
 		j->src = r->src.p;
-		j->hash_start_src_offset_in_bytes = 0;
 		j->msg_len_to_hash_in_bytes = (uint64_t)r->src.len;
 		j->auth_tag_output = w->tags[i];
 		j->auth_tag_output_len_in_bytes = rs->tag_len;
@@ -563,18 +567,11 @@ fill_ctr(IMB_JOB *j, struct vc_request **rs, uint32_t m, uintptr_t type, const s
 }
 
 /*
- * run_same does requests from the front as long as all are of one class of
- * ciphers, the case that must be fast, and returns how many.
+ * ciphers_same does requests from the front as long as all are of one class of
+ * ciphers, that of first, and returns how many.
  */
-static uint32_t run_same(struct vc_worker *w, uintptr_t reqs, uint32_t n, int flush)
+static uint32_t ciphers_same(struct vc_worker *w, const struct vc_session *first, struct vc_request **rs, uint32_t n)
 {
-	const struct vc_session *first = session_of(w, at(reqs, 0));
-
-	if (!first || !(first->kind == VC_CBC_ENC || first->kind == VC_CBC_DEC || first->kind == VC_CTR))
-		return 0;
-	if (first->kind == VC_CBC_ENC && !flush)
-		n -= n % VC_LANES;
-
 	const uint32_t burst = first->kind == VC_CBC_ENC ? BURST : SMALL_BURST;
 	fill_fn *const fill = first->kind == VC_CBC_ENC ? fill_cbc_enc :
 			      first->kind == VC_CBC_DEC ? fill_cbc_dec : fill_ctr;
@@ -582,18 +579,157 @@ static uint32_t run_same(struct vc_worker *w, uintptr_t reqs, uint32_t n, int fl
 
 	while (done < n) {
 		uint32_t m = n - done < burst ? n - done : burst;
-		struct vc_request **rs = (struct vc_request **)reqs + done;
 
-		if (!fill(w->jobs, rs, m, w->type, first))
+		if (!fill(w->jobs, rs + done, m, w->type, first))
 			return done;
 		if (__builtin_expect(cipher_burst(w, first, m) != m, 0)) {
 			/* It never is, with arguments checked. */
 			for (uint32_t i = 0; i < m; i++)
-				rs[i]->status = VC_FAILED;
+				rs[done + i]->status = VC_FAILED;
 		}
 		done += m;
 	}
 	return done;
+}
+
+/* gcm_same does the same for GCM with the usual nonce. */
+static uint32_t gcm_same(struct vc_worker *w, const struct vc_session *first, struct vc_request **rs, uint32_t n)
+{
+	aes_gcm_enc_dec_t f = w->gcm_one[first->encrypt][first->key_len / 8 - 2];
+	uint8_t computed[IMB_MAX_TAG_LEN];
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct vc_request *r = rs[i];
+		const struct vc_session *s = session_of(w, r);
+
+		if (!s || s->class != first->class || r->iv_len != IMB_GCM_IV_DATA_LEN ||
+		    r->src.len != r->dst.len || r->tag_len != s->tag_len ||
+		    (uint64_t)r->src.len > s->max_len)
+			return i;
+		f(&s->gcm, &w->gcm, some(r->dst.p), some(r->src.p), r->src.len, r->iv, some(r->aad.p),
+		  r->aad.len, first->encrypt ? r->tag : computed, s->tag_len);
+		r->status = VC_OK;
+		if (!first->encrypt && !same(r->tag, computed, s->tag_len))
+			finish(s, r, computed);
+	}
+	return n;
+}
+
+/*
+ * digests reports whether r is a request of the class of first, a hash's or a
+ * MAC's, for a whole result.
+ */
+static inline int digests(const struct vc_worker *w, const struct vc_session *first, const struct vc_request *r)
+{
+	const struct vc_session *s = session_of(w, r);
+	uint64_t len = (uint64_t)r->src.len;
+
+	return s && s->class == first->class && r->iv_len == 0 && r->dst.len == s->tag_len &&
+	       len > 0 && len <= s->max_len;
+}
+
+/* hmac_same does the same for an HMAC. */
+static uint32_t hmac_same(struct vc_worker *w, const struct vc_session *first, struct vc_request **rs, uint32_t n)
+{
+	const IMB_HASH_ALG alg = hmacs[first->hash];
+	uint32_t done = 0, m;
+
+	for (; done < n; done += m) {
+		for (m = 0; m < BURST && done + m < n; m++) {
+			struct vc_request *r = rs[done + m];
+			IMB_JOB *j = &w->jobs[m];
+
+			if (!digests(w, first, r))
+				break;
+
+			const struct vc_session *s = *r->session;
+
+			j->src = r->src.p;
+			j->msg_len_to_hash_in_bytes = (uint64_t)r->src.len;
+			j->auth_tag_output = r->dst.p;
+			j->auth_tag_output_len_in_bytes = s->tag_len;
+			j->hash_alg = alg;
+			j->u.HMAC._hashed_auth_key_xor_ipad = s->hmac.ipad;
+			j->u.HMAC._hashed_auth_key_xor_opad = s->hmac.opad;
+			r->status = VC_OK;
+		}
+		if (m == 0)
+			break;
+		if (__builtin_expect(IMB_SUBMIT_HASH_BURST_NOCHECK(w->mgr, w->jobs, m, alg) != m, 0)) {
+			for (uint32_t i = 0; i < m; i++)
+				rs[done + i]->status = VC_FAILED;
+		}
+	}
+	return done;
+}
+
+/* sha_ended looks at a job that comes back from the library's queue. */
+static inline void sha_ended(IMB_JOB *j)
+{
+	if (__builtin_expect(j->status != IMB_STATUS_COMPLETED, 0))
+		((struct vc_request *)j->user_data)->status = VC_FAILED;
+}
+
+/* sha_same does the same for a hash. The library's queue is empty before and after. */
+static uint32_t sha_same(struct vc_worker *w, const struct vc_session *first, struct vc_request **rs, uint32_t n)
+{
+	const IMB_HASH_ALG alg = shas[first->hash];
+	uint32_t done;
+	IMB_JOB *j;
+
+	for (done = 0; done < n; done++) {
+		struct vc_request *r = rs[done];
+
+		if (!digests(w, first, r))
+			break;
+		j = IMB_GET_NEXT_JOB(w->mgr);
+		j->cipher_direction = IMB_DIR_ENCRYPT;
+		j->chain_order = IMB_ORDER_HASH_CIPHER;
+		j->cipher_mode = IMB_CIPHER_NULL;
+		j->hash_alg = alg;
+		j->src = r->src.p;
+		j->hash_start_src_offset_in_bytes = 0;
+		j->msg_len_to_hash_in_bytes = (uint64_t)r->src.len;
+		j->auth_tag_output = r->dst.p;
+		j->auth_tag_output_len_in_bytes = first->tag_len;
+		j->user_data = r;
+		r->status = VC_OK;
+		for (j = IMB_SUBMIT_JOB_NOCHECK(w->mgr); j; j = IMB_GET_COMPLETED_JOB(w->mgr))
+			sha_ended(j);
+	}
+	while ((j = IMB_FLUSH_JOB(w->mgr)))
+		sha_ended(j);
+	return done;
+}
+
+/*
+ * run_same does requests from the front as long as all are of one class, the
+ * case that must be fast, and returns how many. What is special about one of
+ * them it leaves to others.
+ */
+static uint32_t run_same(struct vc_worker *w, uintptr_t reqs, uint32_t n, int flush)
+{
+	struct vc_request **rs = (struct vc_request **)reqs;
+	const struct vc_session *first = session_of(w, rs[0]);
+
+	if (!first)
+		return 0;
+	if (first->kind <= VC_LAST_LANES && !flush)
+		n -= n % VC_LANES;
+	switch (first->kind) {
+	case VC_CBC_ENC:
+	case VC_CBC_DEC:
+	case VC_CTR:
+		return ciphers_same(w, first, rs, n);
+	case VC_GCM:
+		return gcm_same(w, first, rs, n);
+	case VC_HMAC:
+		return hmac_same(w, first, rs, n);
+	case VC_SHA:
+		return sha_same(w, first, rs, n);
+	default:
+		return 0;
+	}
 }
 
 /* sort puts a few indices in order. */
@@ -705,11 +841,12 @@ struct vc_worker *vc_worker_open(uint32_t depth, uintptr_t type, int *err)
 	w->gcm_one[1][0] = w->mgr->gcm128_enc;
 	w->gcm_one[1][1] = w->mgr->gcm192_enc;
 	w->gcm_one[1][2] = w->mgr->gcm256_enc;
-	/* What is the same for all jobs of a burst of ciphers. */
+	/* What is the same for all jobs of a burst, of ciphers or of hashes. */
 	for (uint32_t i = 0; i < BURST; i++) {
 		w->jobs[i].key_len_in_bytes = 0;
 		w->jobs[i].iv_len_in_bytes = IMB_AES_BLOCK_SIZE;
 		w->jobs[i].hash_alg = IMB_AUTH_NULL;
+		w->jobs[i].hash_start_src_offset_in_bytes = 0;
 		w->jobs[i].status = IMB_STATUS_COMPLETED;
 	}
 	return w;

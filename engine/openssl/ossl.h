@@ -31,6 +31,7 @@ struct vco_request {
 	uint8_t tag_len;
 	uint8_t op;
 	uint8_t status;
+	uintptr_t owner[2];
 	uint8_t tag[16];
 	int64_t n;
 	struct vco_slice aad;

@@ -15,6 +15,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/hex"
 	"fmt"
 	"math/big"
 	"slices"
@@ -131,7 +132,14 @@ func TestRSAPKCS1(t *testing.T) {
 				t.Errorf("%d bits, %d bytes into %d: status %d", bits, n, n-1, st)
 			}
 		}
-		for _, h := range wycheproofHashes {
+		for _, h := range []struct {
+			engine engine.Algorithm
+			std    crypto.Hash
+		}{
+			{engine.SHA1, crypto.SHA1}, {engine.SHA224, crypto.SHA224}, {engine.SHA256, crypto.SHA256}, {engine.SHA384, crypto.SHA384},
+			{engine.SHA512, crypto.SHA512}, {engine.SHA3_224, crypto.SHA3_224}, {engine.SHA3_256, crypto.SHA3_256},
+			{engine.SHA3_384, crypto.SHA3_384}, {engine.SHA3_512, crypto.SHA3_512},
+		} {
 			if bits == 1024 && h.engine == engine.SHA3_512 {
 				continue // one is enough
 			}
@@ -197,7 +205,7 @@ func TestRSAPKCS1(t *testing.T) {
 			}
 		}
 	}
-	refused(t, e, engine.Params{Algorithm: engine.RSAPKCS1, Hash: engine.AESCBC, Key: unhex(rsaKey), Private: true}, engine.ErrNotSupported)
+	refused(t, e, engine.Params{Algorithm: engine.RSAPKCS1, Hash: engine.AESCBC, Key: must(marshalPKCS1(newRSAKey(t, 1024))), Private: true}, engine.ErrNotSupported)
 }
 
 // TestRSAKeys refuses what is not a key, or would keep the library busy.
@@ -307,6 +315,36 @@ func must(b []byte, err error) []byte {
 	return b
 }
 
+// TestP192: Go's library does not have the curve. That verification is right
+// vectors say; so it can judge signatures.
+func TestP192(t *testing.T) {
+	e := open(t)
+	w := newWorker(t, e, 1, nil)
+	r := newRand(13)
+	// RFC 6979 appendix A.2.3
+	scalar := must(hex.DecodeString("6fab034934e4c0fc9ae67f5b5659a9d7d1fefd187ee09fd4"))
+	point := must(hex.DecodeString("04ac2c77f529f91689fea0ea5efec7f210d8eea0b9e047ed563bc723e57670bd4887ebc732c523063d0a7c957bc97c1c43"))
+	priv := newSession(t, e, engine.Params{Algorithm: engine.ECDSAP192, Key: scalar, Private: true})
+	pub := newSession(t, e, engine.Params{Algorithm: engine.ECDSAP192, Key: point})
+	for range 20 {
+		d := digest(crypto.SHA256, random(r, 50))
+		sign := request(priv, engine.OpSign, d, nil, 56)
+		if st := do(t, w, sign); st != engine.OK {
+			t.Fatalf("sign: status %d", st)
+		}
+		sig := sign.Dst[:sign.N]
+		if st := do(t, w, request(pub, engine.OpVerify, sig, d, 0)); st != engine.OK {
+			t.Errorf("verify: status %d", st)
+		}
+		d[0] ^= 1
+		if st := do(t, w, request(pub, engine.OpVerify, sig, d, 0)); st != engine.BadSignature {
+			t.Errorf("verify another digest: status %d", st)
+		}
+	}
+	refused(t, e, engine.Params{Algorithm: engine.ECDSAP192, Key: append([]byte{0}, scalar...), Private: true}, engine.ErrKey)
+	refused(t, e, engine.Params{Algorithm: engine.ECDSAP192, Key: point[:48]}, engine.ErrKey)
+}
+
 func TestECDSA(t *testing.T) {
 	e := open(t)
 	w := newWorker(t, e, 4, nil)
@@ -316,6 +354,7 @@ func TestECDSA(t *testing.T) {
 		curve     elliptic.Curve
 		room      int // for the longest signature
 	}{
+		{engine.ECDSAP224, elliptic.P224(), 64},
 		{engine.ECDSAP256, elliptic.P256(), 72},
 		{engine.ECDSAP384, elliptic.P384(), 104},
 		{engine.ECDSAP521, elliptic.P521(), 139},

@@ -7,8 +7,9 @@
 
 #include "driver.h"
 
-/* The kernel's own code for what of a hash has no form on the wire. */
+/* The kernel's own code for what has no form on the wire, or not this device's. */
 MODULE_SOFTDEP("pre: md5 rmd160 sha1_generic sha256_generic sha512_generic hmac");
+MODULE_SOFTDEP("pre: aes_generic ecb cbc ctr xts gcm ccm ghash_generic authenc rsa_generic");
 
 static const struct vcd_cipher vcd_ciphers[] = {
 	{
@@ -139,6 +140,15 @@ static const struct vcd_hash vcd_hashes[] = {
 	},
 };
 
+/* The cipher with this number in the API, or NULL. */
+const struct vcd_cipher *vcd_cipher_by_id(u32 id)
+{
+	for (int i = 0; i < ARRAY_SIZE(vcd_ciphers); i++)
+		if (vcd_ciphers[i].id == id)
+			return &vcd_ciphers[i];
+	return NULL;
+}
+
 /*
  * The numbers that cryptodev-linux knows; others it refuses before it looks
  * at the key. What it knows and we do not serve is refused after, as there
@@ -156,10 +166,7 @@ bool vcd_known_cipher(u32 id)
 	case CRYPTO_TLS12_AES_CBC_HMAC_SHA256:
 		return true;
 	}
-	for (int i = 0; i < ARRAY_SIZE(vcd_ciphers); i++)
-		if (vcd_ciphers[i].id == id)
-			return true;
-	return false;
+	return vcd_cipher_by_id(id);
 }
 
 bool vcd_known_mac(u32 id)
@@ -175,24 +182,27 @@ bool vcd_is_aead(u32 id)
 	       id == CRYPTO_TLS12_AES_CBC_HMAC_SHA256;
 }
 
+/* Whether the device's configuration names it. */
+bool vcd_cipher_offered(struct vcd_device *d, const struct vcd_cipher *c)
+{
+	switch (c->kind) {
+	case VCD_NULL:
+		return true;
+	case VCD_AEAD:
+		return d->aeads & BIT(c->algo);
+	case VCD_RSA:
+		return d->akciphers & BIT(c->algo);
+	default:
+		return d->ciphers & BIT(c->algo);
+	}
+}
+
 /* The cipher, or NULL if we do not know it or the device does not offer it. */
 const struct vcd_cipher *vcd_cipher_find(struct vcd_device *d, u32 id)
 {
-	for (int i = 0; i < ARRAY_SIZE(vcd_ciphers); i++) {
-		const struct vcd_cipher *c = &vcd_ciphers[i];
+	const struct vcd_cipher *c = vcd_cipher_by_id(id);
 
-		if (c->id != id)
-			continue;
-		switch (c->kind) {
-		case VCD_NULL:
-			return c;
-		case VCD_AEAD:
-			return d->aeads & BIT(c->algo) ? c : NULL;
-		default:
-			return d->ciphers & BIT(c->algo) ? c : NULL;
-		}
-	}
-	return NULL;
+	return c && vcd_cipher_offered(d, c) ? c : NULL;
 }
 
 const struct vcd_hash *vcd_hash_find(u32 id)
@@ -221,4 +231,11 @@ bool vcd_key_ok(struct vcd_device *d, const struct vcd_cipher *c, u32 keylen)
 		if (c->keys[i] == keylen)
 			return true;
 	return false;
+}
+
+/* Whether the device takes a MAC's key of this length. Without one it has none. */
+bool vcd_mackey_ok(struct vcd_device *d, u32 keylen)
+{
+	return keylen && keylen <= CRYPTO_HMAC_MAX_KEY_LEN &&
+	       (!d->max_mackey || keylen <= d->max_mackey);
 }

@@ -19,7 +19,7 @@
 #include <linux/uaccess.h>
 #include <linux/version.h>
 
-#include "driver.h"
+#include "trace.h"
 
 /* From now on, or no longer, interrupts come for this file's operations. */
 static void vcd_file_waiting(struct vcd_file *f, bool waiting)
@@ -28,6 +28,9 @@ static void vcd_file_waiting(struct vcd_file *f, bool waiting)
 	unsigned int i;
 
 	spin_lock_irq(&f->done_lock);
+	/* One who came to wait meanwhile must not be forgotten. */
+	if (!waiting && (f->closed || waitqueue_active(&f->wait)))
+		waiting = true;
 	if (f->waiting != waiting)
 		atomic_add(waiting ? 1 : -1, &d->file_waiters);
 	f->waiting = waiting;
@@ -77,7 +80,7 @@ int vcd_async_settle(struct vcd_session *s)
 /* Let go of an operation. Process context. */
 static void vcd_async_free(struct vcd_data *r)
 {
-	struct vcd_session *s = r->session;
+	struct vcd_session *s = r->m.session;
 	struct vcd_file *f = r->file;
 
 	vcd_data_unpin(r, !r->err);
@@ -86,7 +89,7 @@ static void vcd_async_free(struct vcd_data *r)
 	memzero_explicit(r->digest, sizeof(r->digest));
 	r->mm = NULL;
 	r->file = NULL;
-	r->session = NULL;
+	r->m.session = NULL;
 	vcd_data_put(r);
 	atomic_dec(&f->async);
 	vcd_session_put(s);
@@ -95,7 +98,7 @@ static void vcd_async_free(struct vcd_data *r)
 
 static void vcd_async_orphaned(struct vcd_req *req)
 {
-	vcd_async_free(container_of(req, struct vcd_data, req));
+	vcd_async_free(container_of(req, struct vcd_data, m.req));
 }
 
 /* It is done: to be fetched, or if the file is closed to be freed. Any context. */
@@ -109,27 +112,27 @@ static void vcd_async_done(struct vcd_data *r)
 	spin_lock_irqsave(&f->done_lock, flags);
 	closed = f->closed;
 	if (!closed) {
-		list_add_tail(&r->req.link, &f->done);
+		list_add_tail(&r->m.req.link, &f->done);
 		if (waitqueue_active(&f->wait))
 			wake_up_poll(&f->wait, EPOLLIN | EPOLLRDNORM);
 	}
 	spin_unlock_irqrestore(&f->done_lock, flags);
 	if (closed)
-		vcd_orphan(d, &r->req);
+		vcd_orphan(d, &r->m.req);
 }
 
 /* The device returned it. */
 static void vcd_async_notify(struct vcd_req *req)
 {
-	struct vcd_data *r = container_of(req, struct vcd_data, req);
-	struct vcd_session *s = r->session;
+	struct vcd_data *r = container_of(req, struct vcd_data, m.req);
+	struct vcd_session *s = r->m.session;
 
-	r->err = vcd_data_result(r);
+	r->err = vcd_msg_result(&r->m);
 	if (!r->err) {
 		vcd_cipher_next_iv(r, s, r->cop.op, r->cop.len, r->next_iv, false);
 		vcd_session_set_iv(s, r->next_iv);
 	} else if (r->err == -ESTALE) {
-		vcd_session_lost(s, r->slot, r->id, req->gen);
+		vcd_session_lost(s, r->m.slot, r->m.id, req->gen);
 	}
 	if (r->flying && atomic_dec_and_test(&s->async))
 		wake_up_all(&s->idle);
@@ -171,9 +174,9 @@ static int vcd_async_fly(struct vcd_data *r, struct vcd_session *s, const u8 *iv
 		if (wire > cop->len)
 			memset(vcd_data_at(r, cop->len), 0, wire - cop->len);
 		vcd_data_segs(r, wire);
-		mmgrab(current->mm);
-		r->mm = current->mm;
 	}
+	mmgrab(current->mm);
+	r->mm = current->mm;
 	memcpy(r->next_iv, iv, VCD_BLOCK);
 	vcd_cipher_next_iv(r, s, cop->op, cop->len, r->next_iv, true);
 
@@ -183,8 +186,8 @@ static int vcd_async_fly(struct vcd_data *r, struct vcd_session *s, const u8 *iv
 	atomic_inc(&s->async);
 	r->flying = true;
 	do {
-		vcd_cipher_layout(r, s, cop->op, wire, iv);
-		r->req.notify = vcd_async_notify;
+		vcd_cipher_header(&r->m, s->cipher, cop->op, wire, iv);
+		r->m.req.notify = vcd_async_notify;
 		err = vcd_data_submit(r, s, cop->op);
 	} while (err == -ESTALE && --tries);
 	up_read(&s->rwsem);
@@ -239,7 +242,7 @@ int vcd_async_submit(struct vcd_file *f, struct vcd_session *s, struct vcd_op *o
 			return 0;
 		}
 		kref_get(&s->ref);
-		r->session = s;
+		r->m.session = s;
 		r->err = err;
 		vcd_async_free(r);
 		return err;
@@ -247,7 +250,7 @@ int vcd_async_submit(struct vcd_file *f, struct vcd_session *s, struct vcd_op *o
 	if (!err)
 		err = vcd_crypt(s, o);
 	kref_get(&s->ref);
-	r->session = s;
+	r->m.session = s;
 	r->err = err;
 	if (err == -EINTR) {
 		vcd_async_free(r);
@@ -256,8 +259,8 @@ int vcd_async_submit(struct vcd_file *f, struct vcd_session *s, struct vcd_op *o
 	memcpy(r->next_iv, o->iv, VCD_BLOCK);
 	memcpy(r->digest, o->digest, sizeof(r->digest));
 	r->digestsize = err ? 0 : o->digestsize;
-	INIT_LIST_HEAD(&r->req.link);
-	r->req.orphaned = vcd_async_orphaned;
+	INIT_LIST_HEAD(&r->m.req.link);
+	r->m.req.orphaned = vcd_async_orphaned;
 	vcd_async_done(r);
 	return 0;
 }
@@ -300,7 +303,7 @@ static int vcd_async_out(struct vcd_data *r)
 {
 	const struct crypt_op *cop = &r->cop;
 	struct vcd_mem dst = { .u = cop->dst };
-	u8 ivsize = r->session->cipher ? r->session->cipher->ivsize : 0;
+	u8 ivsize = r->m.session->cipher ? r->m.session->cipher->ivsize : 0;
 	int err;
 
 	if (r->copied && r->mm) {
@@ -326,7 +329,7 @@ static struct vcd_data *vcd_async_first(struct vcd_file *f)
 	if (req)
 		list_del_init(&req->link);
 	spin_unlock_irq(&f->done_lock);
-	return req ? container_of(req, struct vcd_data, req) : NULL;
+	return req ? container_of(req, struct vcd_data, m.req) : NULL;
 }
 
 /**
@@ -334,7 +337,8 @@ static struct vcd_data *vcd_async_first(struct vcd_file *f)
  * @f: the file
  * @cop: out: the operation that was done first of those not fetched yet
  *
- * Return: -EBUSY if there is none, else what became of it.
+ * Return: -EBUSY if there is none, else what became of it: that itself may not
+ * be -EBUSY.
  */
 int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop)
 {
@@ -351,15 +355,16 @@ int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop)
 		return -EBUSY;
 	}
 	err = r->err;
+	if (r->mm)
+		trace_vcd_reap(&r->m.req, err);
 	if (err == -ESTALE) {
 		/* The device had lost the session and left the data alone. */
 		struct vcd_op o = { .cop = r->cop };
 
 		vcd_data_unpin(r, false);
 		r->copied = false;
-		memcpy(o.iv, r->iv, VCD_BLOCK);
-		err = r->mm && r->mm != current->mm ? -EIO :
-						      vcd_crypt(r->session, &o);
+		memcpy(o.iv, r->m.iv, VCD_BLOCK);
+		err = r->mm == current->mm ? vcd_crypt(r->m.session, &o) : -EIO;
 		memcpy(r->next_iv, o.iv, VCD_BLOCK);
 	}
 	if (!err)
@@ -369,7 +374,7 @@ int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop)
 	if (full && waitqueue_active(&f->wait))
 		wake_up_poll(&f->wait, EPOLLOUT | EPOLLWRNORM);
 	vcd_file_update(f);
-	return err;
+	return err == -EBUSY ? -EIO : err;
 }
 
 /* Nobody fetches any more: what is done is freed, what flies when it lands. */
@@ -384,7 +389,7 @@ void vcd_async_close(struct vcd_file *f)
 	spin_unlock_irq(&f->done_lock);
 	list_for_each_entry_safe(req, next, &done, link) {
 		list_del_init(&req->link);
-		vcd_async_free(container_of(req, struct vcd_data, req));
+		vcd_async_free(container_of(req, struct vcd_data, m.req));
 	}
 	if (atomic_read(&f->async))
 		vcd_file_waiting(f, true);
@@ -410,7 +415,7 @@ __poll_t vcd_poll(struct file *filp, poll_table *wait)
 	__poll_t wanted = poll_requested_events(wait) | EPOLLERR | EPOLLHUP;
 	bool waits = wait && wait->_qproc; /* poll_does_not_wait() is gone in 7.2 */
 	__poll_t events;
-	u64 budget, end;
+	u64 budget, start, took;
 
 	poll_wait(filp, &f->wait, wait);
 	poll_wait(filp, &f->dev->gone_wait, wait);
@@ -418,18 +423,19 @@ __poll_t vcd_poll(struct file *filp, poll_table *wait)
 		vcd_file_drain(f);
 	events = vcd_ready(f);
 	if ((events & wanted) || !atomic_read(&f->async) || !waits)
-		return events;
+		return events;	/* there is something, or nobody will wait */
 
 	budget = vcd_spin_budget(f->dev, 0);
 	if (budget) {
-		end = local_clock() + budget;
+		start = local_clock();
 		do {
 			cpu_relax();
 			vcd_file_drain(f);
 			events = vcd_ready(f);
-		} while (!(events & wanted) && local_clock() < end &&
+			took = local_clock() - start;
+		} while (!(events & wanted) && took < budget &&
 			 !need_resched() && !signal_pending(current));
-		vcd_spin_done(f->dev, events & wanted);
+		vcd_spin_done(f->dev, events & wanted ? took : budget, budget);
 	}
 	if (!(events & wanted)) {
 		vcd_file_waiting(f, true);

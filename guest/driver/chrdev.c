@@ -34,6 +34,7 @@ int vcd_file_new(struct file *filp, struct vcd_device *d)
 	spin_lock_init(&f->done_lock);
 	INIT_LIST_HEAD(&f->done);
 	vcd_get(d);
+	atomic_inc(&d->users);
 	f->dev = d;
 	filp->private_data = f;
 	return 0;
@@ -46,7 +47,7 @@ static void vcd_file_release(struct kref *ref)
 	if (f->waiting)
 		atomic_dec(&f->dev->file_waiters);
 	vcd_user_put(f->user);
-	vcd_put(f->dev);
+	vcd_device_unpick(f->dev);
 	kfree(f);
 }
 
@@ -416,7 +417,8 @@ long vcd_ioctl(struct file *filp, unsigned int cmd, unsigned long arg_)
 		return vcd_ioctl_async(f, &u.crypt);
 	case CIOCASYNCFETCH:
 		err = vcd_async_fetch(f, &u.crypt);
-		if (!err && copy_to_user(arg, &u.crypt, sizeof(u.crypt)))
+		/* Of one that failed too: the caller can tell which it was. */
+		if (err != -EBUSY && copy_to_user(arg, &u.crypt, sizeof(u.crypt)))
 			err = -EFAULT;
 		return err;
 	case CIOCCPHASH:

@@ -19,7 +19,7 @@ MODULE_PARM_DESC(zero_copy,
  * The wire's length for @len bytes. Only CTR may end in a part block, and not
  * every device takes it (QEMU's back-ends do not): they get whole blocks.
  */
-static unsigned int vcd_wire_len(const struct vcd_cipher *c, unsigned int len)
+unsigned int vcd_wire_len(const struct vcd_cipher *c, unsigned int len)
 {
 	return c->chain == VCD_CHAIN_CTR ? round_up(len, VCD_BLOCK) : len;
 }
@@ -38,7 +38,7 @@ bool vcd_zero_copy(const struct vcd_session *s, const struct crypt_op *cop)
 }
 
 /* The 128-bit big-endian counter after @len bytes; a part block counts. */
-static void vcd_ctr_advance(u8 *ctr, unsigned int len)
+void vcd_ctr_advance(u8 *ctr, unsigned int len)
 {
 	u64 carry = DIV_ROUND_UP(len, VCD_BLOCK);
 	int i;
@@ -77,7 +77,7 @@ int vcd_cipher_next_iv(struct vcd_data *r, struct vcd_session *s, int op,
 		return false;
 	switch (c->chain) {
 	case VCD_CHAIN_CBC:
-		vcd_sg_tail(before ? r->src_sg : r->dst, len, iv, c->ivsize);
+		vcd_sg_tail(before ? r->src_sg : r->m.dst, len, iv, c->ivsize);
 		break;
 	case VCD_CHAIN_CTR:
 		vcd_ctr_advance(iv, len);
@@ -88,22 +88,20 @@ int vcd_cipher_next_iv(struct vcd_data *r, struct vcd_session *s, int op,
 	return true;
 }
 
-/* The header of a request whose data is set already. */
-int vcd_cipher_layout(struct vcd_data *r, struct vcd_session *s, int op,
-		      unsigned int len, const u8 *iv)
+/* The header of a cipher's request whose data is set already. */
+void vcd_cipher_header(struct vcd_msg *m, const struct vcd_cipher *c, int op,
+		       unsigned int len, const u8 *iv)
 {
-	struct virtio_crypto_sym_data_req *sym = &r->out.u.sym_req;
+	struct virtio_crypto_sym_data_req *sym = &m->out.u.sym_req;
 
-	vcd_data_header(r, op == COP_ENCRYPT ? VIRTIO_CRYPTO_CIPHER_ENCRYPT :
-					       VIRTIO_CRYPTO_CIPHER_DECRYPT,
-			s->cipher->algo);
+	vcd_msg_header(m, op == COP_ENCRYPT ? VIRTIO_CRYPTO_CIPHER_ENCRYPT :
+					      VIRTIO_CRYPTO_CIPHER_DECRYPT, c->algo);
 	sym->op_type = cpu_to_le32(VIRTIO_CRYPTO_SYM_OP_CIPHER);
-	sym->u.cipher.para.iv_len = cpu_to_le32(s->cipher->ivsize);
+	sym->u.cipher.para.iv_len = cpu_to_le32(c->ivsize);
 	sym->u.cipher.para.src_data_len = cpu_to_le32(len);
 	sym->u.cipher.para.dst_data_len = cpu_to_le32(len);
-	r->ivlen = s->cipher->ivsize;
-	memcpy(r->iv, iv, r->ivlen);
-	return 0;
+	m->ivlen = c->ivsize;
+	memcpy(m->iv, iv, m->ivlen);
 }
 
 /* Copy a chunk in, and a part block filled up. */
@@ -157,7 +155,7 @@ static int vcd_chunk(struct vcd_data **rp, struct vcd_session *s, int op,
 			return err;
 		memcpy(next, iv, VCD_BLOCK);
 		vcd_cipher_next_iv(*rp, s, op, len, next, true);
-		vcd_cipher_layout(*rp, s, op, vcd_wire_len(c, len), iv);
+		vcd_cipher_header(&(*rp)->m, c, op, vcd_wire_len(c, len), iv);
 		err = vcd_data_send(rp, s, op);
 	} while (err == -ESTALE && --tries);
 	if (err)
@@ -267,7 +265,7 @@ static int vcd_aead_send(struct vcd_data **rp, struct vcd_session *s,
 			 const struct vcd_aead_op *a)
 {
 	struct vcd_data *r = *rp;
-	struct virtio_crypto_aead_para *para = &r->out.u.aead_req.para;
+	struct virtio_crypto_aead_para *para = &r->m.out.u.aead_req.para;
 	bool encrypt = a->op == COP_ENCRYPT;
 	int err;
 
@@ -277,36 +275,39 @@ static int vcd_aead_send(struct vcd_data **rp, struct vcd_session *s,
 	if (err)
 		return err;
 	vcd_data_segs(r, a->len);
-	vcd_data_header(r, encrypt ? VIRTIO_CRYPTO_AEAD_ENCRYPT :
+	vcd_msg_header(&r->m, encrypt ? VIRTIO_CRYPTO_AEAD_ENCRYPT :
 				     VIRTIO_CRYPTO_AEAD_DECRYPT, s->cipher->algo);
 	if (s->cipher->id == CRYPTO_AES_CCM) {
 		/* RFC 3610, 2.3: a byte of L - 1, the nonce, the counter. */
-		r->ivlen = 14 - a->iv[0];
-		memcpy(r->iv, a->iv + 1, r->ivlen);
+		r->m.ivlen = 14 - a->iv[0];
+		memcpy(r->m.iv, a->iv + 1, r->m.ivlen);
 	} else {
-		r->ivlen = s->cipher->ivsize;
-		memcpy(r->iv, a->iv, r->ivlen);
+		r->m.ivlen = s->cipher->ivsize;
+		memcpy(r->m.iv, a->iv, r->m.ivlen);
 	}
 	/* The tag follows the ciphertext: as source, and as destination. */
 	if (encrypt) {
-		r->result = a->tagsize;
+		r->m.result = a->tagsize;
 	} else {
-		r->tag_in = a->tagsize;
-		err = vcd_copy_in(r->tag, a->src, a->len, a->tagsize);
+		r->m.tag_in = a->tagsize;
+		err = vcd_copy_in(r->m.tag, a->src, a->len, a->tagsize);
 		if (err)
 			return err;
 	}
 	if (a->aad_len) {
 		/* Its own copy: it may outlive a caller that is killed. */
-		r->aad = kmemdup(a->aad, a->aad_len, GFP_KERNEL);
+		if (!r->aad)
+			r->aad = kmemdup(a->aad, a->aad_len, GFP_KERNEL);
 		if (!r->aad)
 			return -ENOMEM;
-		r->aad_len = a->aad_len;
+		sg_init_one(&r->aad_sg, r->aad, a->aad_len);
+		r->m.aad = &r->aad_sg;
+		r->m.aad_len = a->aad_len;
 	}
-	para->iv_len = cpu_to_le32(r->ivlen);
+	para->iv_len = cpu_to_le32(r->m.ivlen);
 	para->aad_len = cpu_to_le32(a->aad_len);
-	para->src_data_len = cpu_to_le32(a->len + r->tag_in);
-	para->dst_data_len = cpu_to_le32(a->len + r->result);
+	para->src_data_len = cpu_to_le32(a->len + r->m.tag_in);
+	para->dst_data_len = cpu_to_le32(a->len + r->m.result);
 	return vcd_data_send(rp, s, a->op);
 }
 
@@ -339,7 +340,7 @@ int vcd_aead_run(struct vcd_session *s, const struct vcd_aead_op *a)
 	if (!err)
 		err = vcd_data_out(r, a->dst, a->len);
 	if (!err && a->op == COP_ENCRYPT)
-		err = vcd_copy_out(a->dst, a->len, r->in, a->tagsize);
+		err = vcd_copy_out(a->dst, a->len, r->m.in, a->tagsize);
 	if (r)
 		vcd_data_put(r);
 	return err;

@@ -157,10 +157,10 @@ long vcd_compat_ioctl(struct file *filp, unsigned int cmd, unsigned long arg_)
 	case COMPAT_CIOCASYNCFETCH:
 	case COMPAT_CIOCASYNCFETCH_OLD:
 		err = vcd_async_fetch(f, &cop);
-		if (err)
+		if (err == -EBUSY)
 			return err;
 		vcd_cop_to_compat(&ccop, &cop);
-		return copy_to_user(arg, &ccop, sizeof(ccop)) ? -EFAULT : 0;
+		return copy_to_user(arg, &ccop, sizeof(ccop)) ? -EFAULT : err;
 	default:
 		/* No pointers in the others; unknown numbers fail there. */
 		return vcd_ioctl(filp, cmd, (unsigned long)arg);

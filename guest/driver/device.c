@@ -74,10 +74,11 @@ static int vcd_find_vqs(struct vcd_device *d, struct virtqueue **vqs)
 static int vcd_set_chunk(struct vcd_device *d, struct virtqueue **vqs)
 {
 	u64 chunk = VCD_MAX_CHUNK;
-	unsigned int i, ring, segs;
+	unsigned int i, ring, segs, shortest = UINT_MAX;
 
 	for (i = 0; i < d->ndata; i++) {
 		ring = virtqueue_get_vring_size(vqs[i]);
+		shortest = min(shortest, ring);
 		if (ring < VCD_EXTRA_DESCS + 2) {
 			pr_err("%s: a ring of %u entries is too small\n",
 			       d->name, ring);
@@ -98,6 +99,10 @@ static int vcd_set_chunk(struct vcd_device *d, struct virtqueue **vqs)
 		return -EINVAL;
 	}
 	d->chunk = chunk;
+	/* The caller's own memory: as much as max_size and any chain may have. */
+	d->kmax = d->max_size ? min_t(u64, round_down((d->max_size - VCD_BLOCK) / 2,
+						      VCD_BLOCK), S32_MAX) : S32_MAX;
+	d->ksegs = shortest - VCD_EXTRA_DESCS;
 	return 0;
 }
 
@@ -144,8 +149,10 @@ int vcd_start(struct vcd_device *d)
 		spin_lock_irq(&q->lock);
 		q->vq = vqs[i];
 		q->armed = true;	/* as virtqueues begin */
+		q->tag = 0;
 		spin_unlock_irq(&q->lock);
 	}
+	vcd_kwake(d);
 out:
 	kfree(vqs);
 	return err;
@@ -171,6 +178,7 @@ void vcd_stop(struct vcd_device *d, enum vcd_state next)
 	WRITE_ONCE(d->state, next);
 	if (!was_up) {
 		virtio_reset_device(vdev);
+		vcd_kwake(d);
 		return;
 	}
 
@@ -201,6 +209,9 @@ void vcd_stop(struct vcd_device *d, enum vcd_state next)
 		wake_up_all(&q->room);
 	}
 	vdev->config->del_vqs(vdev);
+	/* The parked ones are told, and what waits for the worker. */
+	queue_work(vcd_wq, &d->reap);
+	vcd_kwake(d);
 }
 
 /* After a reset the core's part of probe is ours to repeat (virtio 1.2, 3.1.1). */
@@ -245,8 +256,8 @@ static void vcd_recover(struct work_struct *work)
 		virtio_add_status(d->vdev, VIRTIO_CONFIG_S_FAILED);
 		goto out;
 	}
-	pr_notice("%s: the device was reset; its requests have failed, its sessions are opened anew when used\n",
-		  d->name);
+	pr_notice_ratelimited("%s: the device was reset; its requests have failed, its sessions are opened anew when used\n",
+			      d->name);
 	queue_work(vcd_wq, &d->config);
 out:
 	mutex_unlock(&d->lock);
@@ -308,14 +319,14 @@ static void vcd_watchdog(struct work_struct *work)
 	smp_mb__after_atomic();
 	/* Answers may lie there: who waits for them need not have asked yet. */
 	for (i = 0; i <= d->ndata; i++)
-		vcd_queue_drain(&d->queues[i]);
+		vcd_queue_drain_all(&d->queues[i]);
 	if (!t || !vcd_oldest(d, &since, &where))
 		return;
 
 	/* The first tick may come right after the request, so one more. */
 	if (now - since > t) {
-		pr_err("%s: no answer on %s for %u seconds: resetting the device\n",
-		       d->name, where->name, t);
+		pr_err_ratelimited("%s: no answer on %s for %u seconds: resetting the device\n",
+				   d->name, where->name, t);
 		WRITE_ONCE(d->silent_gen, gen);
 		vcd_sick(d, gen);
 		return;
@@ -337,6 +348,7 @@ void vcd_device_init(struct vcd_device *d)
 	INIT_DELAYED_WORK(&d->watchdog, vcd_watchdog);
 	INIT_WORK(&d->recover, vcd_recover);
 	INIT_WORK(&d->reap, vcd_reap);
+	vcd_kcrypto_device_init(d);
 }
 
 void vcd_get(struct vcd_device *d)

@@ -9,11 +9,15 @@
  *                        cipher.c     ciphers and AEADs, in chunks
  *                        hash.c       hashes: here in parts, there at once
  *                        session.c    keys, and their sessions on the device
- *                        request.c    a data request: memory, layout, answer
+ *                        request.c    a data request's memory: copied, pinned
+ *                        message.c    a data request's layout and answer
  *                        queue.c      requests on a virtqueue, and their return
  *                        device.c     start, stop, timeout, reset
  *                        algs.c       algorithms by number
  *                        limits.c     what one user may hold
+ *                        stats.c      counters; trace.h, tracepoints
+ *   kernel's crypto API > kcrypto.c  and skcipher.c, ahash.c, aead.c, akcipher.c:
+ *                                     see kcrypto.h
  *   virtio core -------> main.c       probe, remove, configuration
  *                        nodes.c      /dev/crypto, /dev/cryptodevN
  *
@@ -30,8 +34,11 @@
 #ifndef VIRTIO_CRYPTODEV_DRIVER_H
 #define VIRTIO_CRYPTODEV_DRIVER_H
 
+#include <crypto/algapi.h>
+#include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/hashtable.h>
+#include <linux/interrupt.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
@@ -69,6 +76,8 @@
 #define VCD_MAX_WHOLE		(VCD_MAX_SEG_SIZE * VCD_MAX_SEGS)
 /* Pages of a chunk of the caller's own memory, which may begin anywhere. */
 #define VCD_MAX_PAGES		(VCD_MAX_CHUNK / PAGE_SIZE + 1)
+/* Not a status of the specification: shows whether the device wrote one. */
+#define VCD_NO_STATUS		0xff
 /* Besides the data, in and out: header and IV, tag, AAD; status. */
 #define VCD_EXTRA_DESCS		4
 /* Asynchronous operations on one file: in flight, and not yet fetched. */
@@ -85,6 +94,20 @@ enum vcd_state {
 
 struct vcd_device;
 struct vcd_session;
+struct vcd_ctrl;
+
+/* Latencies are counted by powers of two of microseconds, up to a minute. */
+#define VCD_LATENCIES		27
+
+/* Since the device was found. */
+struct vcd_stats {
+	u64 requests, kernel;	/* all, and those by the kernel's door */
+	u64 bytes;		/* of source data */
+	u64 kicks, interrupts;
+	u64 full;		/* the ring had no room */
+	u64 answers, failed;	/* returned by the device, by a reset */
+	u64 latency[VCD_LATENCIES];
+};
 
 /* One virtqueue and the requests the device holds. */
 struct vcd_queue {
@@ -96,9 +119,17 @@ struct vcd_queue {
 	struct virtqueue *vq;		/* NULL while stopped */
 	struct virtqueue *stopping;	/* what vq was, during vcd_stop() */
 	struct list_head inflight;	/* struct vcd_req, oldest first */
+	struct list_head parked;	/* those that wait for room, by resume() */
 	unsigned int returned;		/* counts requests given back */
 	unsigned int sleepers;		/* who needs the device's interrupt */
 	bool armed;			/* it is asked for */
+	u16 tag;			/* of the next request */
+	struct vcd_stats stats;
+
+	/* Returned, and to be completed for the kernel's users. */
+	spinlock_t kdone_lock;
+	struct list_head kdone;		/* struct vcd_req */
+	struct tasklet_struct kdone_task;
 };
 
 /*
@@ -115,12 +146,19 @@ struct vcd_req {
 	u32 writable;			/* bytes the device may write */
 	u32 used;			/* bytes it says it wrote */
 	int error;			/* 0: came back from the device */
+	u64 start;			/* local_clock() at submission */
+	u64 session;			/* its number on the wire, to be traced */
+	u32 len;			/* bytes of source data, likewise */
+	u16 tag;			/* on its queue; see trace.h */
 	bool inflight;			/* queue->lock */
 	bool orphan;			/* queue->lock: nobody waits */
 	bool counted;			/* queue->lock: one of its sleepers */
+	bool by_irq;			/* nobody will look for it */
+	bool kernel;			/* by the kernel's door */
 	/* Instead of waking a waiter: in any context, interrupts off or on. */
 	void (*notify)(struct vcd_req *req);
 	void (*orphaned)(struct vcd_req *req);	/* process context */
+	void (*resume)(struct vcd_req *req);	/* likewise: the ring has room */
 };
 
 struct vcd_device {
@@ -128,11 +166,13 @@ struct vcd_device {
 	int index;			/* of /dev/cryptodevN */
 	char name[20];
 	struct miscdevice misc;
+	struct dentry *debugfs;
 	wait_queue_head_t gone_wait;	/* for poll */
 
 	/* Read once at probe. */
 	u32 ciphers;			/* mask of 1 << VIRTIO_CRYPTO_CIPHER_* */
 	u32 hashes, macs, aeads;	/* likewise */
+	u32 akciphers;			/* likewise */
 	u32 max_key;			/* bytes */
 	u32 max_mackey;			/* bytes */
 	u64 max_size;			/* bytes of IV, source and destination */
@@ -140,6 +180,9 @@ struct vcd_device {
 	struct vcd_queue *queues;
 
 	unsigned int chunk;		/* most bytes of data in a request */
+	unsigned int kmax;		/* likewise, of the kernel's door */
+	unsigned int ksegs;		/* most pieces of data in a request */
+	atomic_t users;			/* open files, transformations */
 	bool hw_ready;
 	u32 gen;			/* which life since a reset; never 0 */
 	struct srcu_struct srcu;	/* readers may use queue->vq */
@@ -167,7 +210,13 @@ struct vcd_device {
 
 	atomic_t file_waiters;		/* files that need interrupts */
 	unsigned int skip_spin;		/* sleep at once, so many times */
-	unsigned int spin_backoff;	/* and next time so many */
+	unsigned int spin_misses;	/* looks in vain, one after the other */
+
+	/* Requests of the kernel's door that are to be sent by its worker. */
+	spinlock_t kq_lock;
+	struct crypto_queue kq;
+	struct work_struct kwork;
+	atomic_long_t fallbacks;	/* done in software instead */
 };
 
 /* What one user holds, on all devices. */
@@ -198,6 +247,8 @@ enum vcd_kind {
 	VCD_CIPHER,
 	VCD_AEAD,
 	VCD_NULL,
+	VCD_AUTHENC,	/* a chain; the kernel's door only, as is the next */
+	VCD_RSA,
 };
 
 /* What an operation makes of the IV, for the next to go on from. */
@@ -255,13 +306,16 @@ struct vcd_session {
 	u32 sid;
 	struct kref ref;
 	struct vcd_device *dev;
-	struct vcd_user *user;
+	struct vcd_user *user;			/* NULL: the kernel */
 	const struct vcd_cipher *cipher;	/* or NULL */
 	const struct vcd_hash *hash;		/* or NULL */
 	u32 keylen;
 	u8 key[VCD_MAX_KEY];
 	u32 mackeylen;
-	u8 *mackey;
+	u8 *mackey;			/* of a hash, or RSA's */
+	bool private;			/* RSA's is */
+	bool refused;			/* by the device, for good */
+	struct work_struct release;
 
 	/* Read: brings its own IV. Write: goes on from what the session has. */
 	struct rw_semaphore rwsem;
@@ -278,6 +332,7 @@ struct vcd_session {
 		u64 id;
 		u32 gen;		/* life of the device it belongs to; 0: none */
 		u8 tagsize;
+		struct vcd_ctrl *end;	/* the request that will close it */
 	} wire[VCD_SLOTS];
 	u8 iv[VCD_BLOCK];
 };
@@ -289,16 +344,41 @@ struct vcd_mem {
 };
 
 /*
- * A request on a data queue, and what becomes of it. kmalloc'ed: the device
- * reads and writes parts of it. Its data is in segments of ours, where it
- * works in place, or in pages of the caller's.
+ * A request on a data queue: its header, and where its data is. In memory of
+ * kmalloc(), since the device reads and writes parts of it.
  */
-struct vcd_data {
+struct vcd_msg {
 	struct vcd_req req;
-	struct vcd_device *dev;
 	struct vcd_session *session;	/* held while in flight */
 	enum vcd_slot slot;
 	u64 id;				/* of the session on the wire */
+
+	struct scatterlist *src;
+	struct scatterlist *dst;	/* NULL: the device writes no data */
+	struct scatterlist *aad;
+	unsigned int src_len, dst_len;
+	unsigned int aad_len;
+	bool aad_first;			/* before the source, as chains have it */
+	unsigned int ivlen;		/* bytes of iv sent */
+	unsigned int tag_in;		/* bytes of tag sent, behind the source */
+	unsigned int result;		/* bytes of answer before the status */
+	bool short_ok;			/* less than dst_len is an answer too */
+
+	/* Read by the device, in this order. */
+	struct virtio_crypto_op_data_req out;
+	u8 iv[VCD_BLOCK];
+	u8 tag[VCD_MAX_RESULT];
+	/* Written by the device: cache lines of its own. */
+	u8 in[VCD_MAX_RESULT + sizeof(struct virtio_crypto_inhdr)] ____cacheline_aligned;
+} ____cacheline_aligned;
+
+/*
+ * A request of /dev/crypto, and what becomes of it. Its data is in segments of
+ * ours, where the device works in place, or in pages of the caller's.
+ */
+struct vcd_data {
+	struct vcd_msg m;
+	struct vcd_device *dev;
 
 	unsigned int seg_size;
 	unsigned int nsegs;
@@ -309,17 +389,12 @@ struct vcd_data {
 	struct page *pages[2 * VCD_MAX_PAGES];
 	struct scatterlist src_sg[VCD_MAX_PAGES];
 	struct scatterlist dst_sg[VCD_MAX_PAGES];
-	struct scatterlist *dst;	/* NULL: the device writes no data */
-	unsigned int src_len, dst_len;
-	unsigned int ivlen;		/* bytes of iv sent */
-	unsigned int tag_in;		/* bytes of tag sent */
-	u8 *aad;
-	unsigned int aad_len;
-	unsigned int result;		/* bytes of answer before the status */
+	u8 *aad;			/* kmalloc'ed */
+	struct scatterlist aad_sg;
 
 	/* Of an asynchronous operation. */
 	struct vcd_file *file;
-	struct mm_struct *mm;
+	struct mm_struct *mm;		/* whose memory it works on */
 	struct crypt_op cop;
 	int err;
 	bool copied;			/* the destination is written when fetched */
@@ -327,14 +402,7 @@ struct vcd_data {
 	u8 next_iv[VCD_BLOCK];
 	u8 digest[VCD_MAX_RESULT];
 	unsigned int digestsize;
-
-	/* Read by the device, in this order. */
-	struct virtio_crypto_op_data_req out;
-	u8 iv[VCD_BLOCK];
-	u8 tag[VCD_MAX_RESULT];
-	/* Written by the device: cache lines of its own. */
-	u8 in[VCD_MAX_RESULT + sizeof(struct virtio_crypto_inhdr)] ____cacheline_aligned;
-} ____cacheline_aligned;
+};
 
 /* An operation of CIOCCRYPT on its way. */
 struct vcd_op {
@@ -362,11 +430,14 @@ void vcd_queue_interrupt(struct virtqueue *vq);
 void vcd_queue_drain(struct vcd_queue *q);
 void vcd_queue_arm(struct vcd_queue *q);
 void vcd_req_init(struct vcd_req *r, struct vcd_queue *q, u32 gen);
+void vcd_queue_drain_all(struct vcd_queue *q);
+int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
+		   unsigned int out, unsigned int in, unsigned int *seen);
 int vcd_submit(struct vcd_req *r, struct scatterlist *sgs[],
-	       unsigned int out, unsigned int in, bool killable);
+	       unsigned int out, unsigned int in);
 int vcd_wait(struct vcd_req *r, unsigned int bytes);
 u64 vcd_spin_budget(struct vcd_device *d, unsigned int bytes);
-void vcd_spin_done(struct vcd_device *d, bool hit);
+void vcd_spin_done(struct vcd_device *d, u64 took, u64 budget);
 void vcd_returned(struct vcd_queue *q, struct vcd_req *r, struct list_head *done);
 void vcd_deliver(struct vcd_device *d, struct list_head *done);
 void vcd_orphan(struct vcd_device *d, struct vcd_req *r);
@@ -376,16 +447,21 @@ void vcd_reap(struct work_struct *work);
 bool vcd_known_cipher(u32 id);
 bool vcd_known_mac(u32 id);
 bool vcd_is_aead(u32 id);
+const struct vcd_cipher *vcd_cipher_by_id(u32 id);
+bool vcd_cipher_offered(struct vcd_device *d, const struct vcd_cipher *c);
 const struct vcd_cipher *vcd_cipher_find(struct vcd_device *d, u32 id);
 const struct vcd_hash *vcd_hash_find(u32 id);
 bool vcd_hash_offered(struct vcd_device *d, const struct vcd_hash *h);
 bool vcd_key_ok(struct vcd_device *d, const struct vcd_cipher *c, u32 keylen);
+bool vcd_mackey_ok(struct vcd_device *d, u32 keylen);
 
 /* session.c */
 struct vcd_session *vcd_session_new(struct vcd_device *d, struct vcd_user *u);
 int vcd_session_set_cipher(struct vcd_session *s, const struct vcd_cipher *c,
 			   const u8 *key, u32 keylen);
 void vcd_session_put(struct vcd_session *s);
+void vcd_session_put_later(struct vcd_session *s);
+bool vcd_session_ready(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *gen);
 int vcd_session_open(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *gen);
 void vcd_session_lost(struct vcd_session *s, enum vcd_slot slot, u64 id, u32 gen);
 void vcd_session_set_iv(struct vcd_session *s, const u8 *iv);
@@ -396,6 +472,18 @@ void vcd_user_hold(struct vcd_user *u);
 void vcd_user_put(struct vcd_user *u);
 int vcd_user_session(struct vcd_user *u);
 bool vcd_user_pin(struct vcd_user *u, unsigned int pages);
+
+/* message.c */
+struct vcd_lists {
+	struct scatterlist hdr, tag, in;
+	struct scatterlist *sgs[6];
+	unsigned int out, total;
+};
+void vcd_msg_header(struct vcd_msg *m, u32 opcode, u32 algo);
+void vcd_msg_lists(struct vcd_msg *m, struct vcd_lists *l);
+void vcd_msg_prepare(struct vcd_msg *m, struct vcd_session *s,
+		     enum vcd_slot slot, u64 id, u32 gen);
+int vcd_msg_result(struct vcd_msg *m);
 
 /* request.c */
 struct vcd_data *vcd_data_get(struct vcd_device *d);
@@ -408,9 +496,7 @@ bool vcd_data_pin(struct vcd_data *r, struct vcd_user *u, u8 __user *src,
 void vcd_data_unpin(struct vcd_data *r, bool dirty);
 u8 *vcd_data_at(struct vcd_data *r, unsigned int off);
 void vcd_data_segs(struct vcd_data *r, unsigned int len);
-void vcd_data_header(struct vcd_data *r, u32 opcode, u32 algo);
 int vcd_data_submit(struct vcd_data *r, struct vcd_session *s, enum vcd_slot slot);
-int vcd_data_result(struct vcd_data *r);
 int vcd_data_send(struct vcd_data **rp, struct vcd_session *s, enum vcd_slot slot);
 void vcd_pool_free(struct vcd_device *d);
 int vcd_copy_in(void *to, struct vcd_mem from, unsigned int off, unsigned int len);
@@ -418,8 +504,10 @@ int vcd_copy_out(struct vcd_mem to, unsigned int off, const void *from, unsigned
 
 /* cipher.c */
 bool vcd_zero_copy(const struct vcd_session *s, const struct crypt_op *cop);
-int vcd_cipher_layout(struct vcd_data *r, struct vcd_session *s, int op,
-		      unsigned int len, const u8 *iv);
+unsigned int vcd_wire_len(const struct vcd_cipher *c, unsigned int len);
+void vcd_ctr_advance(u8 *ctr, unsigned int len);
+void vcd_cipher_header(struct vcd_msg *m, const struct vcd_cipher *c, int op,
+		       unsigned int len, const u8 *iv);
 int vcd_cipher_next_iv(struct vcd_data *r, struct vcd_session *s, int op,
 		       unsigned int len, u8 *iv, bool before);
 int vcd_cipher_run(struct vcd_session *s, int op, u16 flags, struct vcd_mem src,
@@ -439,6 +527,7 @@ int vcd_aead_run(struct vcd_session *s, const struct vcd_aead_op *a);
 int vcd_hash_init(struct vcd_session *s, const struct vcd_hash *h,
 		  const u8 *key, u32 keylen);
 void vcd_hash_free(struct vcd_session *s);
+void vcd_hash_header(struct vcd_msg *m, const struct vcd_hash *h, u32 len);
 int vcd_hash_reset(struct vcd_session *s);
 int vcd_hash_update(struct vcd_session *s, const void *data, unsigned int len);
 int vcd_hash_update_mem(struct vcd_session *s, struct vcd_mem src, u32 len);
@@ -474,7 +563,26 @@ int vcd_ioctl_async(struct vcd_file *f, const struct crypt_op *cop);
 /* compat.c */
 long vcd_compat_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 
+/* kcrypto.c */
+int vcd_kcrypto_init(void);
+void vcd_kcrypto_exit(void);
+void vcd_kcrypto_device_init(struct vcd_device *d);
+void vcd_kcrypto_queue_init(struct vcd_queue *q);
+void vcd_kcrypto_add(struct vcd_device *d);
+void vcd_kcrypto_quiesce(struct vcd_device *d);
+void vcd_kwake(struct vcd_device *d);
+
+/* stats.c */
+void vcd_stats_init(void);
+void vcd_stats_exit(void);
+void vcd_stats_add(struct vcd_device *d);
+void vcd_stats_remove(struct vcd_device *d);
+void vcd_stats_returned(struct vcd_queue *q, struct vcd_req *r, u64 ns);
+
 /* nodes.c */
+struct vcd_device *vcd_device_pick(bool (*wanted)(struct vcd_device *d, const void *arg),
+				   const void *arg);
+void vcd_device_unpick(struct vcd_device *d);
 int vcd_open(struct inode *inode, struct file *filp);
 int vcd_nodes_add(struct vcd_device *d);
 void vcd_nodes_remove(struct vcd_device *d);

@@ -134,19 +134,29 @@ static bool vcd_hash_there(struct vcd_session *s, u32 len)
 
 	if (READ_ONCE(s->hash_here) || !vcd_hash_offered(d, h))
 		return false;
-	if (h->keyed && (!s->mackeylen ||
-			 (d->max_mackey && s->mackeylen > d->max_mackey)))
+	if (h->keyed && !vcd_mackey_ok(d, s->mackeylen))
 		return false;
 	if (d->max_size && (u64)len + h->digestsize > d->max_size)
 		return false;
 	return len <= VCD_MAX_WHOLE;
 }
 
+/* The header of a request for the hash of @len bytes. */
+void vcd_hash_header(struct vcd_msg *m, const struct vcd_hash *h, u32 len)
+{
+	struct virtio_crypto_hash_para *para =
+		h->keyed ? &m->out.u.mac_req.para.hash : &m->out.u.hash_req.para;
+
+	vcd_msg_header(m, h->keyed ? VIRTIO_CRYPTO_MAC : VIRTIO_CRYPTO_HASH, h->algo);
+	m->result = h->digestsize;
+	para->src_data_len = cpu_to_le32(len);
+	para->hash_result_len = cpu_to_le32(m->result);
+}
+
 static int vcd_hash_send(struct vcd_data **rp, struct vcd_session *s,
 			 struct vcd_mem src, u32 len)
 {
 	struct vcd_data *r = *rp;
-	struct virtio_crypto_hash_para *para;
 	int err;
 
 	err = vcd_data_reserve(r, len);
@@ -155,14 +165,9 @@ static int vcd_hash_send(struct vcd_data **rp, struct vcd_session *s,
 	if (err)
 		return err;
 	vcd_data_segs(r, len);
-	r->dst = NULL;
-	r->dst_len = 0;
-	vcd_data_header(r, s->hash->keyed ? VIRTIO_CRYPTO_MAC : VIRTIO_CRYPTO_HASH,
-			s->hash->algo);
-	para = s->hash->keyed ? &r->out.u.mac_req.para.hash : &r->out.u.hash_req.para;
-	r->result = s->hash->digestsize;
-	para->src_data_len = cpu_to_le32(len);
-	para->hash_result_len = cpu_to_le32(r->result);
+	r->m.dst = NULL;
+	r->m.dst_len = 0;
+	vcd_hash_header(&r->m, s->hash, len);
 	return vcd_data_send(rp, s, VCD_SLOT_HASH);
 }
 
@@ -182,7 +187,7 @@ static int vcd_hash_ask(struct vcd_session *s, struct vcd_mem src, u32 len, u8 *
 		err = vcd_hash_send(&r, s, src, len);
 	} while (err == -ESTALE && --tries);
 	if (!err) {
-		memcpy(digest, r->in, s->hash->digestsize);
+		memcpy(digest, r->m.in, s->hash->digestsize);
 		WRITE_ONCE(s->hash_state, VCD_HASH_SPENT);
 	}
 	if (r)

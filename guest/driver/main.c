@@ -40,6 +40,8 @@ static int vcd_read_config(struct vcd_device *d)
 	virtio_cread_le(vdev, struct virtio_crypto_config,
 			aead_algo, &d->aeads);
 	virtio_cread_le(vdev, struct virtio_crypto_config,
+			akcipher_algo, &d->akciphers);
+	virtio_cread_le(vdev, struct virtio_crypto_config,
 			max_cipher_key_len, &d->max_key);
 	virtio_cread_le(vdev, struct virtio_crypto_config,
 			max_auth_key_len, &d->max_mackey);
@@ -62,6 +64,8 @@ static int vcd_read_config(struct vcd_device *d)
 		d->macs = 0;
 	if (!(services & BIT(VIRTIO_CRYPTO_SERVICE_AEAD)))
 		d->aeads = 0;
+	if (!(services & BIT(VIRTIO_CRYPTO_SERVICE_AKCIPHER)))
+		d->akciphers = 0;
 	d->ciphers |= try_ciphers;
 	return 0;
 }
@@ -79,7 +83,9 @@ static int vcd_alloc_queues(struct vcd_device *d)
 		q->dev = d;
 		spin_lock_init(&q->lock);
 		INIT_LIST_HEAD(&q->inflight);
+		INIT_LIST_HEAD(&q->parked);
 		init_waitqueue_head(&q->room);
+		vcd_kcrypto_queue_init(q);
 		if (i < d->ndata)
 			snprintf(q->name, sizeof(q->name), "dataq.%u", i);
 		else
@@ -101,11 +107,13 @@ static void vcd_config_work(struct work_struct *work)
 				status, &status);
 		ready = status & VIRTIO_CRYPTO_S_HW_READY;
 		if (ready != d->hw_ready)
-			pr_info("%s: the device is %s\n", d->name,
-				ready ? "ready" : "not ready: calls get EBUSY");
+			pr_info_ratelimited("%s: the device is %s\n", d->name,
+					    ready ? "ready" :
+						    "not ready: calls get EBUSY");
 		WRITE_ONCE(d->hw_ready, ready);
 	}
 	mutex_unlock(&d->lock);
+	vcd_kcrypto_add(d);
 }
 
 static void vcd_config_changed(struct virtio_device *vdev)
@@ -123,6 +131,7 @@ static void vcd_quiesce(struct vcd_device *d)
 	clear_bit(0, &d->watching);
 	cancel_work_sync(&d->recover);
 	cancel_work_sync(&d->config);
+	vcd_kcrypto_quiesce(d);
 	flush_work(&d->reap);
 }
 
@@ -199,6 +208,8 @@ static int vcd_probe(struct virtio_device *vdev)
 		d->ndata == 1 ? "" : "s", d->ciphers, d->hashes, d->macs,
 		d->aeads, d->chunk,
 		d->hw_ready ? "" : "; not ready yet");
+	vcd_stats_add(d);
+	vcd_kcrypto_add(d);
 	return 0;
 
 ignore_reboot:
@@ -222,6 +233,7 @@ static void vcd_remove(struct virtio_device *vdev)
 	struct vcd_device *d = vdev->priv;
 
 	unregister_reboot_notifier(&d->reboot);
+	vcd_stats_remove(d);
 	vcd_nodes_remove(d);
 	mutex_lock(&d->lock);
 	vcd_stop(d, VCD_GONE);
@@ -291,18 +303,31 @@ static int __init vcd_init(void)
 {
 	int err;
 
-	vcd_wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
+	vcd_wq = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!vcd_wq)
 		return -ENOMEM;
+	err = vcd_kcrypto_init();
+	if (err)
+		goto free_wq;
+	vcd_stats_init();
 	err = register_virtio_driver(&vcd_driver);
 	if (err)
-		destroy_workqueue(vcd_wq);
+		goto exit_kcrypto;
+	return 0;
+
+exit_kcrypto:
+	vcd_stats_exit();
+	vcd_kcrypto_exit();
+free_wq:
+	destroy_workqueue(vcd_wq);
 	return err;
 }
 
 static void __exit vcd_exit(void)
 {
 	unregister_virtio_driver(&vcd_driver);
+	vcd_stats_exit();
+	vcd_kcrypto_exit();
 	destroy_workqueue(vcd_wq);
 	ida_destroy(&vcd_indices);
 }

@@ -14,7 +14,7 @@
 static int crypto_device = -1;
 module_param(crypto_device, int, 0644);
 MODULE_PARM_DESC(crypto_device,
-		 "Which /dev/cryptodevN /dev/crypto opens; -1: the lowest there is (default)");
+		 "Which /dev/cryptodevN /dev/crypto opens; -1: the least busy (default)");
 
 /*
  * misc_register() and misc_deregister() exclude open() from within; so a
@@ -33,26 +33,73 @@ static struct miscdevice vcd_crypto_misc = {
 	.mode = VCD_NODE_MODE,
 };
 
+/**
+ * vcd_device_pick() - the device with the fewest users of those that will do
+ * @wanted: which they are
+ * @arg: for it
+ *
+ * Return: the device, with one user more and a reference, or NULL.
+ */
+struct vcd_device *vcd_device_pick(bool (*wanted)(struct vcd_device *d, const void *arg),
+				   const void *arg)
+{
+	struct vcd_device *best = NULL;
+	int i;
+
+	mutex_lock(&vcd_table_lock);
+	for (i = 0; i < VCD_MAX_DEVICES; i++) {
+		struct vcd_device *d = vcd_table[i];
+
+		if (d && wanted(d, arg) &&
+		    (!best || atomic_read(&d->users) < atomic_read(&best->users)))
+			best = d;
+	}
+	if (best) {
+		atomic_inc(&best->users);
+		vcd_get(best);
+	}
+	mutex_unlock(&vcd_table_lock);
+	return best;
+}
+
+/* Process context. */
+void vcd_device_unpick(struct vcd_device *d)
+{
+	atomic_dec(&d->users);
+	vcd_put(d);
+}
+
+static bool vcd_is_wanted(struct vcd_device *d, const void *arg)
+{
+	const int *index = arg;
+
+	return *index < 0 || d->index == *index;
+}
+
+static bool vcd_is_up(struct vcd_device *d, const void *arg)
+{
+	return READ_ONCE(d->state) == VCD_UP && vcd_is_wanted(d, arg);
+}
+
 /* The misc core leaves the node that was opened in private_data. */
 int vcd_open(struct inode *inode, struct file *filp)
 {
 	struct miscdevice *node = filp->private_data;
 	int want = READ_ONCE(crypto_device);
-	int err = -ENODEV;
-	int i;
+	struct vcd_device *d;
+	int err;
 
 	if (node != &vcd_crypto_misc)
 		return vcd_file_new(filp, container_of(node, struct vcd_device,
 						       misc));
-
-	mutex_lock(&vcd_table_lock);
-	for (i = 0; i < VCD_MAX_DEVICES; i++) {
-		if (!vcd_table[i] || (want >= 0 && want != i))
-			continue;
-		err = vcd_file_new(filp, vcd_table[i]);
-		break;
-	}
-	mutex_unlock(&vcd_table_lock);
+	/* One that is down says so to its callers, if there is no other. */
+	d = vcd_device_pick(vcd_is_up, &want);
+	if (!d)
+		d = vcd_device_pick(vcd_is_wanted, &want);
+	if (!d)
+		return -ENODEV;
+	err = vcd_file_new(filp, d);
+	vcd_device_unpick(d);
 	return err;
 }
 

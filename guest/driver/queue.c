@@ -7,15 +7,17 @@
 #include <linux/sched/signal.h>
 #include <linux/virtio_config.h>
 
-#include "driver.h"
+#include "trace.h"
 
-static unsigned int spin_us = 50;
+static unsigned int spin_us = 80;
 module_param(spin_us, uint, 0644);
 MODULE_PARM_DESC(spin_us,
-		 "Microseconds to look for an answer before sleeping, and one more for each KiB of data; 0: never (default 50)");
+		 "Microseconds to look for an answer before sleeping, and one more for each KiB of data; 0: never (default 80)");
 
-/* What a look that was in vain costs at most: so many without one. */
-#define VCD_SPIN_BACKOFF	64
+/* Looks in vain, one after the other, that are forgiven. */
+#define VCD_SPIN_MISSES		2U
+/* After more each one is followed by up to so many requests without a look. */
+#define VCD_SPIN_BACKOFF	64U
 
 void vcd_req_init(struct vcd_req *r, struct vcd_queue *q, u32 gen)
 {
@@ -25,10 +27,15 @@ void vcd_req_init(struct vcd_req *r, struct vcd_queue *q, u32 gen)
 	r->gen = gen;
 	r->used = 0;
 	r->error = 0;
+	r->session = 0;
+	r->len = 0;
+	r->kernel = false;
 	r->inflight = false;
 	r->orphan = false;
 	r->counted = false;
+	r->by_irq = false;
 	r->notify = NULL;
+	r->resume = NULL;
 }
 
 /* Ask for interrupts on a queue; its lock is held. False: look again first. */
@@ -40,12 +47,17 @@ static bool vcd_enable_cb(struct vcd_queue *q)
 
 static bool vcd_wanted(struct vcd_queue *q)
 {
-	return q->sleepers || atomic_read(&q->dev->file_waiters);
+	return q->sleepers || !list_empty(&q->parked) ||
+	       atomic_read(&q->dev->file_waiters);
 }
 
 /* The request left q->inflight; q->lock is held. */
 void vcd_returned(struct vcd_queue *q, struct vcd_req *r, struct list_head *done)
 {
+	u64 ns = local_clock() - r->start;
+
+	trace_vcd_answer(r, ns);
+	vcd_stats_returned(q, r, ns);
 	r->inflight = false;
 	if (r->counted)
 		q->sleepers--;
@@ -83,21 +95,27 @@ static void vcd_finish(struct vcd_queue *q, struct list_head *done, bool broken,
 		vcd_deliver(q->dev, done);
 		if (waitqueue_active(&q->room))
 			wake_up_all(&q->room);
+		if (!list_empty_careful(&q->parked))
+			queue_work(vcd_wq, &q->dev->reap);
 	}
 	if (broken)
 		vcd_sick(q->dev, gen);
 }
 
-/* Take what the device returned without being told. Any context. */
-void vcd_queue_drain(struct vcd_queue *q)
+/*
+ * Take what the device returned without being told. Any context. @now: also if
+ * another is at it, else that is left to him.
+ */
+static void vcd_queue_look(struct vcd_queue *q, bool now)
 {
 	unsigned long flags;
 	LIST_HEAD(done);
 	bool broken = false;
 	u32 gen = 0;
 
-	/* Who holds it is submitting or draining: it is looked at soon again. */
-	if (!spin_trylock_irqsave(&q->lock, flags))
+	if (now)
+		spin_lock_irqsave(&q->lock, flags);
+	else if (!spin_trylock_irqsave(&q->lock, flags))
 		return;
 	if (q->vq) {
 		vcd_collect(q, &done);
@@ -106,6 +124,18 @@ void vcd_queue_drain(struct vcd_queue *q)
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
 	vcd_finish(q, &done, broken, gen);
+}
+
+/* As above; who holds the queue is submitting or draining, and looked at soon. */
+void vcd_queue_drain(struct vcd_queue *q)
+{
+	vcd_queue_look(q, false);
+}
+
+/* All that was returned before the call is taken when it returns. */
+void vcd_queue_drain_all(struct vcd_queue *q)
+{
+	vcd_queue_look(q, true);
 }
 
 /* From now on an interrupt comes for what the device returns on this queue. */
@@ -137,10 +167,20 @@ static bool vcd_count(struct vcd_queue *q, struct vcd_req *r)
 	return r->inflight;
 }
 
-/* One attempt. -ENOSPC: the ring is full, *seen tells when that was. */
-static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
-			  unsigned int out, unsigned int in, bool orphan,
-			  unsigned int *seen)
+/**
+ * vcd_try_submit() - hand a request to the device if the ring has room
+ * @r: the request; on success its memory is the device's
+ * @sgs: @out lists the device reads, then @in lists it writes
+ * @out: number of lists to read
+ * @in: number of lists to write
+ * @seen: out: when that was, if the ring was full. NULL: park the request, if
+ *	it is, and have r->resume() called when there is room, or never will be
+ *
+ * Any context. Return: 0; -EINPROGRESS (parked); -ENOSPC (the ring is full) or
+ * an error of vcd_submit(), and the request is still the caller's.
+ */
+int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
+		   unsigned int out, unsigned int in, unsigned int *seen)
 {
 	struct vcd_queue *q = r->queue;
 	struct vcd_device *d = q->dev;
@@ -155,7 +195,8 @@ static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 
 	idx = srcu_read_lock(&d->srcu);
 	spin_lock_irqsave(&q->lock, flags);
-	*seen = q->returned;
+	if (seen)
+		*seen = q->returned;
 	gen = d->gen;
 	vq = q->vq;
 	if (!vq) {
@@ -169,17 +210,29 @@ static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 	}
 	err = virtqueue_add_sgs(vq, sgs, out, in, r, GFP_ATOMIC);
 	if (err) {
+		q->stats.full += err == -ENOSPC;
 		broken = virtqueue_is_broken(vq);
 		/* Nothing would ever come back to make room. */
 		if (err == -ENOSPC && list_empty(&q->inflight))
 			err = -EIO;
+		if (err != -ENOSPC || seen)
+			goto unlock;
+		list_add_tail(&r->link, &q->parked);
+		if (!q->armed && !vcd_enable_cb(q))
+			vcd_collect(q, &done);
+		err = -EINPROGRESS;
 		goto unlock;
 	}
+	r->tag = q->tag++;
+	r->start = local_clock();
+	q->stats.requests++;
+	q->stats.kernel += r->kernel;
+	q->stats.bytes += r->len;
+	trace_vcd_submit(r);
 	r->since = READ_ONCE(d->ticks);
 	r->inflight = true;
-	r->orphan = orphan;
 	list_add_tail(&r->link, &q->inflight);
-	if (orphan)
+	if (r->by_irq)
 		vcd_count(q, r);
 	/* If answers wait already the next drain finds them. */
 	if (!q->armed && vcd_wanted(q))
@@ -187,6 +240,10 @@ static int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 	/* Under the lock: the watchdog disarms before it looks at our list. */
 	vcd_watch(d);
 	kick = virtqueue_kick_prepare(vq);
+	if (kick) {
+		q->stats.kicks++;
+		trace_vcd_kick(q, r->tag);
+	}
 	if (rearm)
 		vcd_collect(q, &done);
 unlock:
@@ -204,18 +261,15 @@ unlock:
 }
 
 /* Sleep until the device gave something back since *seen. */
-static int vcd_wait_room(struct vcd_queue *q, unsigned int seen, bool killable)
+static int vcd_wait_room(struct vcd_queue *q, unsigned int seen)
 {
-	int err = 0;
+	int err;
 
 	spin_lock_irq(&q->lock);
 	q->sleepers++;
 	spin_unlock_irq(&q->lock);
 	vcd_queue_arm(q);
-	if (killable)
-		err = wait_event_killable(q->room, READ_ONCE(q->returned) != seen);
-	else
-		wait_event(q->room, READ_ONCE(q->returned) != seen);
+	err = wait_event_killable(q->room, READ_ONCE(q->returned) != seen);
 	spin_lock_irq(&q->lock);
 	q->sleepers--;
 	spin_unlock_irq(&q->lock);
@@ -228,27 +282,25 @@ static int vcd_wait_room(struct vcd_queue *q, unsigned int seen, bool killable)
  * @sgs: @out lists the device reads, then @in lists it writes
  * @out: number of lists to read
  * @in: number of lists to write
- * @killable: a fatal signal ends the wait for room; and the caller will
- *	vcd_wait(). Otherwise nobody waits and r->orphaned() disposes of it.
  *
  * Return: 0, or an error and the request is still the caller's: -ENODEV or
  * -EIO (the device is gone or down), -ESTALE (it was reset since @r->gen),
- * -EINTR, -ENOMEM.
+ * -EINTR (a fatal signal came), -ENOMEM.
  */
 int vcd_submit(struct vcd_req *r, struct scatterlist *sgs[],
-	       unsigned int out, unsigned int in, bool killable)
+	       unsigned int out, unsigned int in)
 {
 	struct vcd_queue *q = r->queue;
 	unsigned int seen;
 	int err;
 
 	for (;;) {
-		err = vcd_try_submit(r, sgs, out, in, !killable, &seen);
+		err = vcd_try_submit(r, sgs, out, in, &seen);
 		if (err != -ENOSPC)
 			return err;
 		vcd_queue_drain(q);
 		if (READ_ONCE(q->returned) == seen &&
-		    vcd_wait_room(q, seen, killable))
+		    vcd_wait_room(q, seen))
 			return -EINTR;
 	}
 }
@@ -268,38 +320,43 @@ u64 vcd_spin_budget(struct vcd_device *d, unsigned int bytes)
 	return (u64)(min(us, 1000U) + bytes / SZ_1K) * NSEC_PER_USEC;
 }
 
-/* Whether looking paid. Racy on purpose: it is a guess about the next. */
-void vcd_spin_done(struct vcd_device *d, bool hit)
+/*
+ * Whether looking paid: the answer came in half of the time for it, else one
+ * might as well have slept and left the CPU to others, on a crowded host even
+ * to the device. A miss now and then is a host that was busy or asleep,
+ * and the next answer comes fast again; many in a row are a slow device, and
+ * looking is left out for longer and longer. Racy: it is a guess about the next.
+ */
+void vcd_spin_done(struct vcd_device *d, u64 took, u64 budget)
 {
-	unsigned int backoff = hit ? 0 :
-		min(2 * READ_ONCE(d->spin_backoff) + 1, VCD_SPIN_BACKOFF);
+	bool hit = took <= budget / 2;
+	unsigned int misses = hit ? 0 : READ_ONCE(d->spin_misses) + 1;
 
-	if (hit && !READ_ONCE(d->spin_backoff))
-		return;
-	WRITE_ONCE(d->spin_backoff, backoff);
-	WRITE_ONCE(d->skip_spin, backoff);
+	WRITE_ONCE(d->spin_misses, misses);
+	if (misses > VCD_SPIN_MISSES)
+		WRITE_ONCE(d->skip_spin, min(1U << min(misses - VCD_SPIN_MISSES, 16U),
+					     VCD_SPIN_BACKOFF));
 }
 
 /* Look for the answer for a while. */
 static bool vcd_spin(struct vcd_queue *q, struct vcd_req *r, unsigned int bytes)
 {
 	u64 budget = vcd_spin_budget(q->dev, bytes);
-	u64 end;
+	u64 start, took;
+	bool done;
 
 	if (!budget)
 		return false;
-	end = local_clock() + budget;
+	start = local_clock();
 	do {
 		vcd_queue_drain(q);
-		if (completion_done(&r->done)) {
-			vcd_spin_done(q->dev, true);
-			return true;
-		}
+		done = completion_done(&r->done);
+		took = local_clock() - start;
 		cpu_relax();
-	} while (local_clock() < end && !need_resched() &&
+	} while (!done && took < budget && !need_resched() &&
 		 !signal_pending(current) && READ_ONCE(q->vq));
-	vcd_spin_done(q->dev, false);
-	return false;
+	vcd_spin_done(q->dev, done ? took : budget, budget);
+	return done;
 }
 
 /**
@@ -318,6 +375,7 @@ int vcd_wait(struct vcd_req *r, unsigned int bytes)
 
 	if (vcd_spin(q, r, bytes)) {
 		wait_for_completion(&r->done);
+		trace_vcd_reap(r, r->error);
 		return r->error;
 	}
 	spin_lock_irqsave(&q->lock, flags);
@@ -325,8 +383,10 @@ int vcd_wait(struct vcd_req *r, unsigned int bytes)
 	spin_unlock_irqrestore(&q->lock, flags);
 	vcd_queue_arm(q);
 
-	if (!wait_for_completion_killable(&r->done))
+	if (!wait_for_completion_killable(&r->done)) {
+		trace_vcd_reap(r, r->error);
 		return r->error;
+	}
 
 	spin_lock_irqsave(&q->lock, flags);
 	if (r->inflight) {
@@ -367,11 +427,34 @@ void vcd_deliver(struct vcd_device *d, struct list_head *done)
 	}
 }
 
+/* Those that found a ring full try again. */
+static void vcd_resume(struct vcd_device *d)
+{
+	struct vcd_req *r, *next;
+	unsigned int i;
+	LIST_HEAD(list);
+
+	for (i = 0; i <= d->ndata; i++) {
+		struct vcd_queue *q = &d->queues[i];
+
+		spin_lock_irq(&q->lock);
+		list_splice_init(&q->parked, &list);
+		spin_unlock_irq(&q->lock);
+		list_for_each_entry_safe(r, next, &list, link) {
+			list_del_init(&r->link);
+			r->resume(r);
+		}
+	}
+}
+
+/* What remains to be done in process context. */
 void vcd_reap(struct work_struct *work)
 {
 	struct vcd_device *d = container_of(work, struct vcd_device, reap);
 	struct vcd_req *r, *next;
 	LIST_HEAD(list);
+
+	vcd_resume(d);
 
 	spin_lock_irq(&d->reap_lock);
 	list_splice_init(&d->orphans, &list);
@@ -397,6 +480,7 @@ void vcd_queue_interrupt(struct virtqueue *vq)
 		spin_unlock_irqrestore(&q->lock, flags);
 		return;
 	}
+	q->stats.interrupts++;
 	vcd_collect(q, &done);
 	broken = virtqueue_is_broken(vq);
 	gen = d->gen;

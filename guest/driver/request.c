@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A request on a data queue: its memory, its layout, its answer.
+ * The memory of a request of /dev/crypto: segments of ours, or the caller's
+ * pages.
  *
  * Data that is copied lies in segments of ours, and the device works in place:
  * whatever it fails to write, the caller gets back only what it gave.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/smp.h>
 #include <linux/uaccess.h>
 
 #include "driver.h"
-
-/* Not a status of the specification: shows whether the device wrote one. */
-#define VCD_NO_STATUS	0xff
-
-/* Header and IV go out as one piece of memory. */
-static_assert(offsetof(struct vcd_data, iv) ==
-	      offsetofend(struct vcd_data, out));
 
 static void vcd_segs_free(struct vcd_data *r, unsigned int keep)
 {
@@ -39,9 +30,9 @@ struct vcd_data *vcd_data_get(struct vcd_device *d)
 	struct vcd_data *r;
 
 	spin_lock(&d->pool_lock);
-	r = list_first_entry_or_null(&d->pool, struct vcd_data, req.link);
+	r = list_first_entry_or_null(&d->pool, struct vcd_data, m.req.link);
 	if (r) {
-		list_del(&r->req.link);
+		list_del(&r->m.req.link);
 		d->pooled--;
 	}
 	spin_unlock(&d->pool_lock);
@@ -67,7 +58,7 @@ void vcd_data_put(struct vcd_data *r)
 	r->seg_size = VCD_SEG_SIZE;
 	spin_lock(&d->pool_lock);
 	if (d->pooled < VCD_POOL_MAX) {
-		list_add(&r->req.link, &d->pool);
+		list_add(&r->m.req.link, &d->pool);
 		d->pooled++;
 		r = NULL;
 	}
@@ -80,14 +71,14 @@ void vcd_pool_free(struct vcd_device *d)
 {
 	struct vcd_data *r, *next;
 
-	list_for_each_entry_safe(r, next, &d->pool, req.link)
+	list_for_each_entry_safe(r, next, &d->pool, m.req.link)
 		vcd_data_free(r);
 }
 
 static void vcd_data_orphaned(struct vcd_req *req)
 {
-	struct vcd_data *r = container_of(req, struct vcd_data, req);
-	struct vcd_session *s = r->session;
+	struct vcd_data *r = container_of(req, struct vcd_data, m.req);
+	struct vcd_session *s = r->m.session;
 
 	vcd_data_unpin(r, true);
 	vcd_data_put(r);
@@ -170,9 +161,10 @@ void vcd_data_segs(struct vcd_data *r, unsigned int len)
 	unsigned int n = DIV_ROUND_UP(len, r->seg_size);
 	unsigned int i;
 
-	r->src_len = len;
-	r->dst_len = len;
-	r->dst = r->src_sg;
+	r->m.src_len = len;
+	r->m.dst_len = len;
+	r->m.src = r->src_sg;
+	r->m.dst = r->src_sg;
 	if (!n)
 		return;
 	sg_init_table(r->src_sg, n);
@@ -247,13 +239,14 @@ bool vcd_data_pin(struct vcd_data *r, struct vcd_user *u, u8 __user *src,
 		return false;
 	}
 	r->user = u;
-	r->src_len = len;
-	r->dst_len = len;
+	r->m.src_len = len;
+	r->m.dst_len = len;
 	vcd_pages_sg(r->src_sg, r->pages, nsrc, offset_in_page(src), len);
-	r->dst = r->src_sg;
+	r->m.src = r->src_sg;
+	r->m.dst = r->src_sg;
 	if (ndst) {
 		vcd_pages_sg(r->dst_sg, r->pages + nsrc, ndst, offset_in_page(dst), len);
-		r->dst = r->dst_sg;
+		r->m.dst = r->dst_sg;
 	}
 	return true;
 }
@@ -269,20 +262,6 @@ void vcd_data_unpin(struct vcd_data *r, bool dirty)
 	r->npages = 0;
 }
 
-/* An empty header; the caller fills in its union and the lengths. */
-void vcd_data_header(struct vcd_data *r, u32 opcode, u32 algo)
-{
-	memset(&r->out, 0, sizeof(r->out));
-	r->out.header.opcode = cpu_to_le32(opcode);
-	r->out.header.algo = cpu_to_le32(algo);
-	r->ivlen = 0;
-	r->tag_in = 0;
-	kfree(r->aad);
-	r->aad = NULL;
-	r->aad_len = 0;
-	r->result = 0;
-}
-
 /**
  * vcd_data_submit() - send a request whose header and data are set
  * @r: the request; on success its memory is the device's
@@ -293,81 +272,26 @@ void vcd_data_header(struct vcd_data *r, u32 opcode, u32 algo)
  */
 int vcd_data_submit(struct vcd_data *r, struct vcd_session *s, enum vcd_slot slot)
 {
-	struct vcd_device *d = r->dev;
-	struct scatterlist hdr, tag, aad, in;
-	struct scatterlist *sgs[6];
-	unsigned int n = 0, nout;
-	void (*notify)(struct vcd_req *req) = r->file ? r->req.notify : NULL;
+	void (*notify)(struct vcd_req *req) = r->file ? r->m.req.notify : NULL;
+	struct vcd_lists l;
+	u64 id;
 	u32 gen;
 	int err;
 
-	err = vcd_session_open(s, slot, &r->id, &gen);
+	err = vcd_session_open(s, slot, &id, &gen);
 	if (err)
-		return err;
-	r->slot = slot;
-	r->out.header.session_id = cpu_to_le64(r->id);
-
-	/* Callers on different CPUs use different queues. */
-	vcd_req_init(&r->req, &d->queues[raw_smp_processor_id() % d->ndata], gen);
-	r->req.orphaned = vcd_data_orphaned;
-	r->req.notify = notify;
-	r->req.writable = r->result + sizeof(struct virtio_crypto_inhdr);
-	r->in[r->result] = VCD_NO_STATUS;
-
-	sg_init_one(&hdr, &r->out, sizeof(r->out) + r->ivlen);
-	sgs[n++] = &hdr;
-	if (r->src_len)
-		sgs[n++] = r->src_sg;
-	if (r->tag_in) {
-		sg_init_one(&tag, r->tag, r->tag_in);
-		sgs[n++] = &tag;
-	}
-	if (r->aad_len) {
-		sg_init_one(&aad, r->aad, r->aad_len);
-		sgs[n++] = &aad;
-	}
-	nout = n;
-	if (r->dst && r->dst_len) {
-		sgs[n++] = r->dst;
-		r->req.writable += r->dst_len;
-	}
-	sg_init_one(&in, r->in, r->result + sizeof(struct virtio_crypto_inhdr));
-	sgs[n++] = &in;
+		return err == -EREMOTEIO ? -EIO : err;
+	vcd_msg_prepare(&r->m, s, slot, id, gen);
+	r->m.req.orphaned = vcd_data_orphaned;
+	r->m.req.notify = notify;
+	vcd_msg_lists(&r->m, &l);
 
 	kref_get(&s->ref);
-	r->session = s;
-	err = vcd_submit(&r->req, sgs, nout, n - nout, true);
+	err = vcd_submit(&r->m.req, l.sgs, l.out, l.total - l.out);
 	/* The caller has a reference of its own: this is not the last. */
 	if (err)
 		vcd_session_put(s);
 	return err;
-}
-
-/*
- * What the device made of it, as an errno. -ESTALE: it lost the session, or
- * was reset before it got the request.
- */
-int vcd_data_result(struct vcd_data *r)
-{
-	if (r->req.error)
-		return r->req.error;
-	if (r->req.used != r->req.writable) {
-		pr_err_ratelimited("%s: the device wrote %u bytes of an answer of %u\n",
-				   r->dev->name, r->req.used, r->req.writable);
-		return -EIO;
-	}
-	switch (r->in[r->result]) {
-	case VIRTIO_CRYPTO_OK:
-		return 0;
-	case VIRTIO_CRYPTO_BADMSG:
-		return -EBADMSG;
-	case VIRTIO_CRYPTO_NOTSUPP:
-		return -EOPNOTSUPP;
-	case VIRTIO_CRYPTO_INVSESS:
-		return -ESTALE;
-	default:
-		return -EIO;
-	}
 }
 
 /* Send and wait. On -EINTR the request is no longer the caller's: *rp is NULL. */
@@ -378,14 +302,14 @@ int vcd_data_send(struct vcd_data **rp, struct vcd_session *s, enum vcd_slot slo
 
 	if (err)
 		return err;
-	err = vcd_wait(&r->req, r->src_len + r->dst_len);
+	err = vcd_wait(&r->m.req, r->m.src_len + r->m.dst_len);
 	if (err == -EINTR) {
 		*rp = NULL;
 		return err;
 	}
-	err = vcd_data_result(r);
+	err = vcd_msg_result(&r->m);
 	if (err == -ESTALE)
-		vcd_session_lost(s, slot, r->id, r->req.gen);
+		vcd_session_lost(s, slot, r->m.id, r->m.req.gen);
 	vcd_session_put(s);
 	return err;
 }

@@ -6,24 +6,25 @@
 
 #include "driver.h"
 
-/* Not a status of the specification: shows whether the device wrote one. */
-#define VCD_NO_STATUS	0xff
-
-/* A request on the control queue. kmalloc'ed: the device reads and writes it. */
+/*
+ * A request on the control queue. kmalloc'ed: the device reads and writes it.
+ * One that opened a session is kept to close it with: that takes no memory.
+ */
 struct vcd_ctrl {
 	struct vcd_req req;
 	struct vcd_device *dev;
 	u32 destroy;			/* opcode that undoes a creation */
-	struct virtio_crypto_op_ctrl_req out;
-	u8 key[CRYPTO_HMAC_MAX_KEY_LEN];
 	/* Written by the device: cache lines of its own. */
 	union {
 		struct virtio_crypto_session_input created;
 		struct virtio_crypto_inhdr destroyed;
 	} in ____cacheline_aligned;
+	struct virtio_crypto_op_ctrl_req out ____cacheline_aligned;
+	u32 keylen;
+	u8 key[];
 };
 
-static void vcd_destroy(struct vcd_device *d, u32 opcode, u64 id, u32 gen);
+static void vcd_destroy(struct vcd_ctrl *c, u64 id);
 
 /* The answer to create-session as an errno, and the id. */
 static int vcd_created(struct vcd_ctrl *c, u64 *id)
@@ -47,7 +48,7 @@ static int vcd_created(struct vcd_ctrl *c, u64 *id)
 	case VIRTIO_CRYPTO_NOSPC:
 		return -ENOSPC;
 	default:
-		return -EIO;
+		return -EREMOTEIO;	/* its own word for it, ERR */
 	}
 }
 
@@ -58,22 +59,9 @@ static void vcd_create_orphaned(struct vcd_req *req)
 	u64 id;
 
 	if (!vcd_created(c, &id))
-		vcd_destroy(c->dev, c->destroy, id, c->req.gen);
-	kfree_sensitive(c);
-}
-
-static struct vcd_ctrl *vcd_ctrl_new(struct vcd_device *d, u32 opcode, u32 gen)
-{
-	struct vcd_ctrl *c = kzalloc(sizeof(*c), GFP_KERNEL);
-
-	if (!c)
-		return NULL;
-	vcd_req_init(&c->req, &d->queues[d->ndata], gen);
-	c->dev = d;
-	c->out.header.opcode = cpu_to_le32(opcode);
-	/* Session layouts bind to data queue 0; the session serves them all. */
-	c->out.header.queue_id = 0;
-	return c;
+		vcd_destroy(c, id);
+	else
+		kfree_sensitive(c);
 }
 
 /* Which opcode ends what a slot has open. */
@@ -82,12 +70,31 @@ static u32 vcd_destroy_opcode(const struct vcd_session *s, enum vcd_slot slot)
 	if (slot == VCD_SLOT_HASH)
 		return s->hash->keyed ? VIRTIO_CRYPTO_MAC_DESTROY_SESSION :
 					VIRTIO_CRYPTO_HASH_DESTROY_SESSION;
-	return s->cipher->kind == VCD_AEAD ? VIRTIO_CRYPTO_AEAD_DESTROY_SESSION :
-					     VIRTIO_CRYPTO_CIPHER_DESTROY_SESSION;
+	switch (s->cipher->kind) {
+	case VCD_AEAD:
+		return VIRTIO_CRYPTO_AEAD_DESTROY_SESSION;
+	case VCD_RSA:
+		return VIRTIO_CRYPTO_AKCIPHER_DESTROY_SESSION;
+	default:
+		return VIRTIO_CRYPTO_CIPHER_DESTROY_SESSION;
+	}
+}
+
+/* How many bytes of key a slot's session has. */
+static u32 vcd_create_keylen(const struct vcd_session *s, enum vcd_slot slot)
+{
+	if (slot == VCD_SLOT_HASH || s->cipher->kind == VCD_RSA)
+		return s->mackeylen;
+	return s->keylen + (s->cipher->kind == VCD_AUTHENC ? s->mackeylen : 0);
+}
+
+static u32 vcd_create_op(int op)
+{
+	return op == COP_ENCRYPT ? VIRTIO_CRYPTO_OP_ENCRYPT : VIRTIO_CRYPTO_OP_DECRYPT;
 }
 
 /* The header of a create request, and which key belongs to it. */
-static u32 vcd_create_cipher(struct vcd_ctrl *c, struct vcd_session *s, int op)
+static void vcd_create_cipher(struct vcd_ctrl *c, struct vcd_session *s, int op)
 {
 	struct virtio_crypto_sym_create_session_req *sym =
 		&c->out.u.sym_create_session;
@@ -97,13 +104,11 @@ static u32 vcd_create_cipher(struct vcd_ctrl *c, struct vcd_session *s, int op)
 	sym->op_type = cpu_to_le32(VIRTIO_CRYPTO_SYM_OP_CIPHER);
 	para->algo = cpu_to_le32(s->cipher->algo);
 	para->keylen = cpu_to_le32(s->keylen);
-	para->op = cpu_to_le32(op == COP_ENCRYPT ? VIRTIO_CRYPTO_OP_ENCRYPT :
-						   VIRTIO_CRYPTO_OP_DECRYPT);
+	para->op = cpu_to_le32(vcd_create_op(op));
 	memcpy(c->key, s->key, s->keylen);
-	return s->keylen;
 }
 
-static u32 vcd_create_aead(struct vcd_ctrl *c, struct vcd_session *s, int op)
+static void vcd_create_aead(struct vcd_ctrl *c, struct vcd_session *s, int op)
 {
 	struct virtio_crypto_aead_session_para *para =
 		&c->out.u.aead_create_session.para;
@@ -112,13 +117,48 @@ static u32 vcd_create_aead(struct vcd_ctrl *c, struct vcd_session *s, int op)
 	para->algo = cpu_to_le32(s->cipher->algo);
 	para->key_len = cpu_to_le32(s->keylen);
 	para->hash_result_len = cpu_to_le32(s->tagsize);
-	para->op = cpu_to_le32(op == COP_ENCRYPT ? VIRTIO_CRYPTO_OP_ENCRYPT :
-						   VIRTIO_CRYPTO_OP_DECRYPT);
+	para->op = cpu_to_le32(vcd_create_op(op));
 	memcpy(c->key, s->key, s->keylen);
-	return s->keylen;
 }
 
-static u32 vcd_create_hash(struct vcd_ctrl *c, struct vcd_session *s)
+/* A cipher and a MAC of the ciphertext, behind additional data. */
+static void vcd_create_chain(struct vcd_ctrl *c, struct vcd_session *s, int op)
+{
+	struct virtio_crypto_sym_create_session_req *sym = &c->out.u.sym_create_session;
+	struct virtio_crypto_alg_chain_session_para *para = &sym->u.chain.para;
+	bool encrypt = op == COP_ENCRYPT;
+
+	c->out.header.opcode = cpu_to_le32(VIRTIO_CRYPTO_CIPHER_CREATE_SESSION);
+	sym->op_type = cpu_to_le32(VIRTIO_CRYPTO_SYM_OP_ALGORITHM_CHAINING);
+	para->alg_chain_order =
+		cpu_to_le32(encrypt ? VIRTIO_CRYPTO_SYM_ALG_CHAIN_ORDER_CIPHER_THEN_HASH :
+				      VIRTIO_CRYPTO_SYM_ALG_CHAIN_ORDER_HASH_THEN_CIPHER);
+	para->hash_mode = cpu_to_le32(VIRTIO_CRYPTO_SYM_HASH_MODE_AUTH);
+	para->cipher_param.algo = cpu_to_le32(s->cipher->algo);
+	para->cipher_param.keylen = cpu_to_le32(s->keylen);
+	para->cipher_param.op = cpu_to_le32(vcd_create_op(op));
+	para->u.mac_param.algo = cpu_to_le32(s->hash->algo);
+	para->u.mac_param.hash_result_len = cpu_to_le32(s->tagsize);
+	para->u.mac_param.auth_key_len = cpu_to_le32(s->mackeylen);
+	memcpy(c->key, s->key, s->keylen);
+	memcpy(c->key + s->keylen, s->mackey, s->mackeylen);
+}
+
+static void vcd_create_rsa(struct vcd_ctrl *c, struct vcd_session *s)
+{
+	struct virtio_crypto_akcipher_session_para *para =
+		&c->out.u.akcipher_create_session.para;
+
+	c->out.header.opcode = cpu_to_le32(VIRTIO_CRYPTO_AKCIPHER_CREATE_SESSION);
+	para->algo = cpu_to_le32(s->cipher->algo);
+	para->keytype = cpu_to_le32(s->private ? VIRTIO_CRYPTO_AKCIPHER_KEY_TYPE_PRIVATE :
+						 VIRTIO_CRYPTO_AKCIPHER_KEY_TYPE_PUBLIC);
+	para->keylen = cpu_to_le32(s->mackeylen);
+	para->u.rsa.padding_algo = cpu_to_le32(VIRTIO_CRYPTO_RSA_RAW_PADDING);
+	memcpy(c->key, s->mackey, s->mackeylen);
+}
+
+static void vcd_create_hash(struct vcd_ctrl *c, struct vcd_session *s)
 {
 	if (!s->hash->keyed) {
 		struct virtio_crypto_hash_session_para *para =
@@ -127,7 +167,6 @@ static u32 vcd_create_hash(struct vcd_ctrl *c, struct vcd_session *s)
 		c->out.header.opcode = cpu_to_le32(VIRTIO_CRYPTO_HASH_CREATE_SESSION);
 		para->algo = cpu_to_le32(s->hash->algo);
 		para->hash_result_len = cpu_to_le32(s->hash->digestsize);
-		return 0;
 	} else {
 		struct virtio_crypto_mac_session_para *para =
 			&c->out.u.mac_create_session.para;
@@ -137,32 +176,50 @@ static u32 vcd_create_hash(struct vcd_ctrl *c, struct vcd_session *s)
 		para->hash_result_len = cpu_to_le32(s->hash->digestsize);
 		para->auth_key_len = cpu_to_le32(s->mackeylen);
 		memcpy(c->key, s->mackey, s->mackeylen);
-		return s->mackeylen;
 	}
 }
 
-/* Open one session on the device. Sleeps for the answer. */
-static int vcd_create(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 gen)
+/* Fill in a request that opens a session. Session layouts bind to queue 0. */
+static void vcd_create_layout(struct vcd_ctrl *c, struct vcd_session *s,
+			      enum vcd_slot slot)
 {
-	struct scatterlist out, key, in, *sgs[3];
-	unsigned int n = 0;
-	struct vcd_ctrl *c;
-	u32 keylen;
-	int err;
-
-	c = vcd_ctrl_new(s->dev, 0, gen);
-	if (!c)
-		return -ENOMEM;
-	c->req.orphaned = vcd_create_orphaned;
-	c->destroy = vcd_destroy_opcode(s, slot);
 	if (slot == VCD_SLOT_HASH)
-		keylen = vcd_create_hash(c, s);
+		vcd_create_hash(c, s);
 	else if (s->cipher->kind == VCD_AEAD)
-		keylen = vcd_create_aead(c, s, slot);
+		vcd_create_aead(c, s, slot);
+	else if (s->cipher->kind == VCD_AUTHENC)
+		vcd_create_chain(c, s, slot);
+	else if (s->cipher->kind == VCD_RSA)
+		vcd_create_rsa(c, s);
 	else
-		keylen = vcd_create_cipher(c, s, slot);
+		vcd_create_cipher(c, s, slot);
 	c->out.header.algo = cpu_to_le32(slot == VCD_SLOT_HASH ? s->hash->algo :
 								 s->cipher->algo);
+}
+
+/*
+ * Open one session on the device. Sleeps for the answer. *end is the request
+ * that will close it.
+ */
+static int vcd_create(struct vcd_session *s, enum vcd_slot slot, u64 *id,
+		      u32 gen, struct vcd_ctrl **end)
+{
+	struct vcd_device *d = s->dev;
+	struct scatterlist out, key, in, *sgs[3];
+	u32 keylen = vcd_create_keylen(s, slot);
+	unsigned int n = 0;
+	struct vcd_ctrl *c;
+	int err;
+
+	c = kzalloc(struct_size(c, key, keylen), GFP_KERNEL);
+	if (!c)
+		return -ENOMEM;
+	vcd_req_init(&c->req, &d->queues[d->ndata], gen);
+	c->req.orphaned = vcd_create_orphaned;
+	c->dev = d;
+	c->keylen = keylen;
+	c->destroy = vcd_destroy_opcode(s, slot);
+	vcd_create_layout(c, s, slot);
 	c->in.created.status = cpu_to_le32(VCD_NO_STATUS);
 	c->req.writable = sizeof(c->in.created);
 
@@ -174,15 +231,20 @@ static int vcd_create(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 ge
 	}
 	sg_init_one(&in, &c->in, sizeof(c->in.created));
 	sgs[n++] = &in;
-	err = vcd_submit(&c->req, sgs, n - 1, 1, true);
+	err = vcd_submit(&c->req, sgs, n - 1, 1);
 	if (!err) {
 		err = vcd_wait(&c->req, 0);
 		if (err == -EINTR)
 			return err;	/* c is no longer ours */
 		err = vcd_created(c, id);
 	}
-	kfree_sensitive(c);
-	return err;
+	if (err) {
+		kfree_sensitive(c);
+		return err;
+	}
+	memzero_explicit(c->key, keylen);
+	*end = c;
+	return 0;
 }
 
 static void vcd_destroy_orphaned(struct vcd_req *req)
@@ -196,31 +258,53 @@ static void vcd_destroy_orphaned(struct vcd_req *req)
 	kfree(c);
 }
 
-/*
- * Close a session on the device, without waiting for the answer: the
- * control queue is worked off in order, so what is opened next comes after.
- */
-static void vcd_destroy(struct vcd_device *d, u32 opcode, u64 id, u32 gen)
+static void vcd_destroy_send(struct vcd_req *req)
 {
+	struct vcd_ctrl *c = container_of(req, struct vcd_ctrl, req);
 	struct scatterlist out, in, *sgs[] = { &out, &in };
-	struct vcd_ctrl *c;
-
-	c = vcd_ctrl_new(d, opcode, gen);
-	if (!c) {
-		pr_warn_ratelimited("%s: no memory to close a session: it stays open on the device\n",
-				    d->name);
-		return;
-	}
-	c->req.orphaned = vcd_destroy_orphaned;
-	c->out.u.destroy_session.session_id = cpu_to_le64(id);
-	c->in.destroyed.status = VCD_NO_STATUS;
-	c->req.writable = sizeof(c->in.destroyed);
+	int err;
 
 	sg_init_one(&out, &c->out, sizeof(c->out));
 	sg_init_one(&in, &c->in, sizeof(c->in.destroyed));
+	err = vcd_try_submit(req, sgs, 1, 1, NULL);
 	/* A device that was reset has forgotten the session already. */
-	if (vcd_submit(&c->req, sgs, 1, 1, false))
+	if (err && err != -EINPROGRESS)
 		kfree(c);
+}
+
+/*
+ * Close a session on the device, with the request that opened it, in the life
+ * in which it did. Does not wait, for an answer or for room: the control queue
+ * is worked off in order, so what is opened next comes after.
+ */
+static void vcd_destroy(struct vcd_ctrl *c, u64 id)
+{
+	vcd_req_init(&c->req, c->req.queue, c->req.gen);
+	c->req.orphan = true;
+	c->req.by_irq = true;
+	c->req.orphaned = vcd_destroy_orphaned;
+	c->req.resume = vcd_destroy_send;
+	memzero_explicit(c->key, c->keylen);
+	memset(&c->out, 0, sizeof(c->out));
+	c->out.header.opcode = cpu_to_le32(c->destroy);
+	c->out.u.destroy_session.session_id = cpu_to_le64(id);
+	c->in.destroyed.status = VCD_NO_STATUS;
+	c->req.writable = sizeof(c->in.destroyed);
+	vcd_destroy_send(&c->req);
+}
+
+/* Whether a session is open on the device, and which. Any context. */
+bool vcd_session_ready(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *gen)
+{
+	unsigned long flags;
+	struct vcd_wire was;
+
+	*gen = READ_ONCE(s->dev->gen);
+	spin_lock_irqsave(&s->lock, flags);
+	was = s->wire[slot];
+	spin_unlock_irqrestore(&s->lock, flags);
+	*id = was.id;
+	return was.gen == *gen && was.tagsize == READ_ONCE(s->tagsize);
 }
 
 /**
@@ -234,45 +318,40 @@ static void vcd_destroy(struct vcd_device *d, u32 opcode, u64 id, u32 gen)
  * length is the wire session's: if that has changed another one is opened.
  *
  * Return: 0, -EINVAL (the device refuses algorithm or key), -ENOSPC (it has no
- * room for sessions), -EBUSY (it is not ready), or an error of vcd_submit().
+ * room for sessions), -EREMOTEIO (it says no more than that it failed; so it
+ * may for the same reasons), -EBUSY (it is not ready), or an error of
+ * vcd_submit().
  */
 int vcd_session_open(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *gen)
 {
 	struct vcd_device *d = s->dev;
+	struct vcd_ctrl *end;
 	struct vcd_wire was;
 	unsigned long flags;
+	u8 tagsize;
 	int err;
 
-	*gen = READ_ONCE(d->gen);
-	spin_lock_irqsave(&s->lock, flags);
-	was = s->wire[slot];
-	spin_unlock_irqrestore(&s->lock, flags);
-	*id = was.id;
-	if (was.gen == *gen && was.tagsize == s->tagsize)
+	if (vcd_session_ready(s, slot, id, gen))
 		return 0;
-
 	if (mutex_lock_killable(&s->open_lock))
 		return -EINTR;
-	*gen = READ_ONCE(d->gen);
-	spin_lock_irqsave(&s->lock, flags);
-	was = s->wire[slot];
-	spin_unlock_irqrestore(&s->lock, flags);
-	*id = was.id;
 	err = 0;
-	if (was.gen == *gen && was.tagsize == s->tagsize)
+	if (vcd_session_ready(s, slot, id, gen))
 		goto out;
-
-	err = READ_ONCE(d->hw_ready) ? vcd_create(s, slot, id, *gen) : -EBUSY;
+	tagsize = READ_ONCE(s->tagsize);
+	err = READ_ONCE(d->hw_ready) ? vcd_create(s, slot, id, *gen, &end) :
+					 -EBUSY;
 	if (err)
 		goto out;
 	spin_lock_irqsave(&s->lock, flags);
 	was = s->wire[slot];
 	s->wire[slot].id = *id;
 	s->wire[slot].gen = *gen;
-	s->wire[slot].tagsize = s->tagsize;
+	s->wire[slot].tagsize = tagsize;
+	s->wire[slot].end = end;
 	spin_unlock_irqrestore(&s->lock, flags);
-	if (was.gen == *gen)
-		vcd_destroy(d, vcd_destroy_opcode(s, slot), was.id, was.gen);
+	if (was.end)
+		vcd_destroy(was.end, was.id);
 out:
 	mutex_unlock(&s->open_lock);
 	return err;
@@ -302,7 +381,7 @@ void vcd_session_set_iv(struct vcd_session *s, const u8 *iv)
 /**
  * vcd_session_new() - a session with one reference, in no file's table yet
  * @d: the device
- * @u: whose it is
+ * @u: whose it is; NULL: the kernel's
  *
  * It has neither cipher nor hash: the caller gives it what it is to have.
  *
@@ -311,13 +390,14 @@ void vcd_session_set_iv(struct vcd_session *s, const u8 *iv)
 struct vcd_session *vcd_session_new(struct vcd_device *d, struct vcd_user *u)
 {
 	struct vcd_session *s;
-	int err = vcd_user_session(u);
+	int err = u ? vcd_user_session(u) : 0;
 
 	if (err)
 		return ERR_PTR(err);
 	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
 	if (!s) {
-		atomic_dec(&u->sessions);
+		if (u)
+			atomic_dec(&u->sessions);
 		return ERR_PTR(-ENOMEM);
 	}
 	kref_init(&s->ref);
@@ -325,7 +405,8 @@ struct vcd_session *vcd_session_new(struct vcd_device *d, struct vcd_user *u)
 	mutex_init(&s->open_lock);
 	init_waitqueue_head(&s->idle);
 	spin_lock_init(&s->lock);
-	vcd_user_hold(u);
+	if (u)
+		vcd_user_hold(u);
 	s->user = u;
 	vcd_get(d);
 	s->dev = d;
@@ -363,24 +444,48 @@ int vcd_session_set_cipher(struct vcd_session *s, const struct vcd_cipher *c,
 	err = vcd_session_open(s, VCD_SLOT_ENCRYPT, &id, &gen);
 	if (err == -ESTALE)
 		err = vcd_session_open(s, VCD_SLOT_ENCRYPT, &id, &gen);
-	return err == -ESTALE ? -EIO : err;
+	return err == -ESTALE || err == -EREMOTEIO ? -EIO : err;
 }
 
-static void vcd_session_release(struct kref *ref)
+static void vcd_session_end(struct vcd_session *s)
 {
-	struct vcd_session *s = container_of(ref, struct vcd_session, ref);
 	struct vcd_device *d = s->dev;
 	int i;
 
 	for (i = 0; i < VCD_SLOTS; i++)
-		if (s->wire[i].gen)
-			vcd_destroy(d, vcd_destroy_opcode(s, i), s->wire[i].id,
-				    s->wire[i].gen);
+		if (s->wire[i].end)
+			vcd_destroy(s->wire[i].end, s->wire[i].id);
 	vcd_hash_free(s);
-	atomic_dec(&s->user->sessions);
-	vcd_user_put(s->user);
+	if (s->user) {
+		atomic_dec(&s->user->sessions);
+		vcd_user_put(s->user);
+	}
 	kfree_sensitive(s);
 	vcd_put(d);
+}
+
+static void vcd_session_release(struct kref *ref)
+{
+	vcd_session_end(container_of(ref, struct vcd_session, ref));
+}
+
+static void vcd_session_release_work(struct work_struct *work)
+{
+	vcd_session_end(container_of(work, struct vcd_session, release));
+}
+
+static void vcd_session_release_later(struct kref *ref)
+{
+	struct vcd_session *s = container_of(ref, struct vcd_session, ref);
+
+	INIT_WORK(&s->release, vcd_session_release_work);
+	queue_work(vcd_wq, &s->release);
+}
+
+/* In any context. */
+void vcd_session_put_later(struct vcd_session *s)
+{
+	kref_put(&s->ref, vcd_session_release_later);
 }
 
 /* May sleep. The last reference closes the session on the device. */

@@ -25,6 +25,9 @@ type DeviceCase struct {
 	Engine string // of the daemon
 	Queues int    // data queues, each with Depth requests in flight
 
+	Transport string // VhostUser, which "" stands for, or VFIOUser
+	Packed    bool   // packed virtqueues, not split ones
+
 	// Pieces, if more than 1, is how many buffers source and destination of
 	// each request are in, none beside another.
 	Pieces int
@@ -150,7 +153,7 @@ func openDevice(ctx context.Context, program string, c DeviceCase) (_ *deviceBen
 type deviceBench struct {
 	DeviceCase
 	daemon  *daemon
-	fe      *vhostuser.FrontEnd
+	link    link
 	memory  *vhostuser.SharedMemory
 	control *cryptodrv.Control
 	loads   []*load
@@ -197,6 +200,14 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 		spin = b.Spin.String()
 	}
 	args := []string{"--engine", b.Engine, "--queues", fmt.Sprint(b.Queues), "--spin", spin}
+	if b.Transport != "" {
+		args = append(args, "--transport", b.Transport)
+	}
+	features := uint64(virtio.FeatureVersion1 | virtio.FeatureIndirectDesc | virtio.FeatureEventIdx)
+	if b.Packed {
+		args = append(args, "--packed")
+		features |= virtio.FeatureRingPacked
+	}
 	for _, cpu := range b.CPUs {
 		args = append(args, "--cpus", fmt.Sprint(cpu))
 	}
@@ -207,11 +218,7 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 	if err != nil {
 		return err
 	}
-	b.fe = vhostuser.NewFrontEnd(b.daemon.conn)
-	b.fe.Timeout = deviceSilence
-	err = b.fe.Negotiate(virtio.FeatureVersion1|virtio.FeatureIndirectDesc|virtio.FeatureEventIdx,
-		vhostuser.ProtocolMQ|vhostuser.ProtocolReplyAck|vhostuser.ProtocolConfig)
-	if err != nil {
+	if b.link, err = newLink(b.Transport, b.daemon.conn); err != nil {
 		return err
 	}
 	size := (b.Queues + 1) * ringRoom
@@ -223,39 +230,75 @@ func (b *deviceBench) open(ctx context.Context, program string) (err error) {
 	if b.memory, err = newMemory(b.Memory, size); err != nil {
 		return err
 	}
-	if err := b.fe.ShareMemory(b.memory); err != nil {
+	if err := b.startQueues(features); err != nil {
 		return err
 	}
-	if b.control, err = b.openControl(); err != nil {
-		return err
+	for i, l := range b.loads {
+		for class, c := range b.queueCases(i) {
+			if err := b.add(l, c, class); err != nil {
+				return err
+			}
+		}
+		if !b.Asleep {
+			l.ring.DisableInterrupts()
+		}
 	}
+	return nil
+}
+
+// startQueues makes the rings of all queues, the control queue's last, and
+// starts them.
+func (b *deviceBench) startQueues(features uint64) error {
+	var rings []virtqdrv.Ring
 	for i := range b.Queues {
-		cases, depth := b.queueCases(i), 0
-		for _, c := range cases {
+		depth := 0
+		for _, c := range b.queueCases(i) {
 			depth += c.Depth
 		}
 		l, err := newLoad(&b.memory.Memory, b.DeviceCase, depth)
 		if err != nil {
 			return err
 		}
-		for class, c := range cases {
-			if err := b.add(l, c, class); err != nil {
-				return err
-			}
-		}
-		if l.events, err = b.startQueue(i, l.ring); err != nil {
-			return err
-		}
-		if !b.Asleep {
-			l.ring.DisableInterrupts()
-		}
 		b.loads = append(b.loads, l)
+		rings = append(rings, l.ring)
 	}
-	return nil
+	control := &cryptodrv.Queue{Mem: &b.memory.Memory}
+	ring, err := newRing(control.Mem, b.Packed, virtqdrv.Config{Size: 16, EventIdx: true})
+	if err != nil {
+		return err
+	}
+	control.Queue, _ = ring.(*virtqdrv.Queue)
+	control.Packed, _ = ring.(*virtqdrv.Packed)
+	ends, err := b.link.start(features, b.memory, append(rings, ring))
+	if err != nil {
+		return err
+	}
+	for i, l := range b.loads {
+		l.end = ends[i]
+	}
+	end := ends[b.Queues]
+	control.Kick = end.kick
+	control.Wait = func() error {
+		if !end.await(deviceSilence) {
+			return fmt.Errorf("the control queue is silent for %v", deviceSilence)
+		}
+		return nil
+	}
+	b.control, err = cryptodrv.NewControl(control)
+	return err
+}
+
+// newRing cuts a ring from memory.
+func newRing(m *virtqdrv.Memory, packed bool, c virtqdrv.Config) (virtqdrv.Ring, error) {
+	if packed {
+		c.Base = virtqdrv.PackedBase
+		return virtqdrv.NewPacked(m, c)
+	}
+	return virtqdrv.New(m, c)
 }
 
 // add gives a queue the requests of a case, whose latencies are counted in a
-// class of their own. The queue is not running.
+// class of their own.
 func (b *deviceBench) add(l *load, c Case, class int) error {
 	keys, err := c.newKeys()
 	if err != nil {
@@ -298,37 +341,6 @@ func (b *deviceBench) startRaw(program string) (err error) {
 	return err
 }
 
-func (b *deviceBench) startQueue(i int, q *virtqdrv.Queue) (*vhostuser.FrontQueue, error) {
-	fq, err := b.fe.SetupQueue(i, vhostuser.QueueSetup{Size: q.Size(), Desc: q.Desc(), Avail: q.Avail(), Used: q.Used()})
-	if err != nil {
-		return nil, err
-	}
-	return fq, b.fe.Enable(i, true)
-}
-
-// openControl starts the control queue, which is the last one.
-func (b *deviceBench) openControl() (*cryptodrv.Control, error) {
-	ring, err := virtqdrv.New(&b.memory.Memory, virtqdrv.Config{Size: 16, EventIdx: true})
-	if err != nil {
-		return nil, err
-	}
-	events, err := b.startQueue(b.Queues, ring)
-	if err != nil {
-		return nil, err
-	}
-	return cryptodrv.NewControl(&cryptodrv.Queue{
-		Queue: ring,
-		Mem:   &b.memory.Memory,
-		Kick:  events.Kick.Notify,
-		Wait: func() error {
-			if !events.WaitCall(deviceSilence) {
-				return fmt.Errorf("the control queue is silent for %v", deviceSilence)
-			}
-			return nil
-		},
-	})
-}
-
 func (b *deviceBench) close() error {
 	var errs []error
 	if b.raw != nil {
@@ -337,8 +349,8 @@ func (b *deviceBench) close() error {
 	if b.pong != nil {
 		errs = append(errs, b.pong.close())
 	}
-	if b.fe != nil {
-		errs = append(errs, b.fe.Close())
+	if b.link != nil {
+		errs = append(errs, b.link.close())
 	}
 	if b.memory != nil {
 		errs = append(errs, b.memory.Close())

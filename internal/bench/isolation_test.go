@@ -4,8 +4,6 @@ package bench
 
 import (
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,57 +20,6 @@ const (
 	besideBig = 16 // a ring is a few batches
 	besideRSA = 6  // a ring of RSA, one after the other, is one batch
 )
-
-// answers measures the latency of n small requests, class 0 of a queue, or more,
-// until enough says so.
-func (l *load) answers(n uint64, enough func() bool) (histogram, error) {
-	l.reset()
-	if len(l.requests) == 1 {
-		l.pause = pause
-	}
-	err := l.run(func() bool { return l.latency[0].total >= n && enough() })
-	return l.latency[0], err
-}
-
-// pause is the time between small requests, so that they come at any time.
-const pause = time.Millisecond
-
-func always() bool { return true }
-
-// rings is how often the queue beside must have turned over meanwhile, so that
-// it was busy all the time.
-const rings = 5
-
-// busy keeps a queue at work until it is told to stop, which returns the
-// latencies. It returns when the queue has answered every request once. From
-// then on enough waits for it to do so some times more.
-func (l *load) busy() (enough func() bool, stop func() (histogram, error)) {
-	var end atomic.Bool
-	var done atomic.Uint64
-	var all sync.WaitGroup
-	var err error
-	l.reset()
-	ring := uint64(len(l.requests))
-	turned := make(chan struct{})
-	all.Go(func() {
-		begun := sync.OnceFunc(func() { close(turned) })
-		defer begun()
-		err = l.run(func() bool {
-			if done.Store(l.done); l.done > ring {
-				begun()
-			}
-			return end.Load()
-		})
-		done.Store(1 << 63) // nobody shall wait for more
-	})
-	<-turned
-	enough = func() bool { return done.Load() >= (rings+1)*ring }
-	return enough, func() (histogram, error) {
-		end.Store(true)
-		all.Wait()
-		return l.latency[0], err
-	}
-}
 
 // TestBigRequestsHoldNoSmallOnesBack: while one queue is full of 64 KiB, p99 of
 // 64 B on another is a small part of what that queue's ring takes. Were the
@@ -153,4 +100,23 @@ func fast(t *testing.T, measure func() (short, long time.Duration, err error)) {
 		}
 	}
 	t.Errorf("in none of %d attempts: %q", attempts, told)
+}
+
+// TestBeside: what is in the way of small requests is there while they are
+// measured.
+func TestBeside(t *testing.T) {
+	for _, load := range Besides() {
+		t.Run(load, func(t *testing.T) {
+			r, err := Beside(t.Context(), program(t), "gocrypto", load, 20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.P50 <= 0 || r.P999 < r.P50 || (r.LongP50 > 0) != (load != BesideNothing) {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+	if _, err := Beside(t.Context(), program(t), "gocrypto", "nonsense", 1); err == nil {
+		t.Error("nonsense is measured")
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"time"
 
-	"vcrypto/vhostuser"
 	"vcrypto/virtio/virtqdrv"
 	"vcrypto/virtiocrypto"
 )
@@ -17,8 +16,8 @@ import (
 // soon as they were answered.
 type load struct {
 	c        DeviceCase
-	ring     *virtqdrv.Queue
-	events   *vhostuser.FrontQueue
+	ring     virtqdrv.Ring
+	end      *endpoint
 	requests []*request
 	slots    []virtqdrv.Slot
 	class    []uint8         // by cookie
@@ -42,7 +41,7 @@ func newLoad(m *virtqdrv.Memory, c DeviceCase, depth int) (*load, error) {
 	for size < depth {
 		size *= 2
 	}
-	ring, err := virtqdrv.New(m, virtqdrv.Config{Size: size, Indirect: descriptors + 2*c.Pieces, EventIdx: true})
+	ring, err := newRing(m, c.Packed, virtqdrv.Config{Size: size, Indirect: descriptors + 2*max(c.Pieces, 1), EventIdx: true})
 	return &load{c: c, ring: ring}, err
 }
 
@@ -70,8 +69,9 @@ func (l *load) add(m *virtqdrv.Memory, c Case, sessions []uint64, inputs []input
 // new requests while the rest are taken.
 const reapMost = 64
 
-// descriptors of a request: header, IV, source, destination, status.
-const descriptors = 5
+// descriptors of a request beside those of source and destination: header and
+// IV, status.
+const descriptors = 2
 
 // run keeps all requests in flight until stop says so, and then waits for
 // the rest. It belongs to a thread.
@@ -95,7 +95,7 @@ func (l *load) run(stop func() bool) error {
 		now := time.Since(start)
 		if n == 0 {
 			if now-last > deviceSilence {
-				return fmt.Errorf("queue %d: no answer for %v to %d requests", l.events.Index, deviceSilence, inFlight)
+				return fmt.Errorf("queue %d: no answer for %v to %d requests", l.end.index, deviceSilence, inFlight)
 			}
 			continue
 		}
@@ -145,7 +145,7 @@ func (l *load) account(answers []virtqdrv.Used, now, next time.Duration, again b
 
 func (l *load) publish() {
 	if l.ring.Publish() {
-		l.events.Kick.Notify()
+		l.end.kick()
 		l.kicks++
 	}
 }
@@ -158,7 +158,7 @@ func (l *load) reap() (int, error) {
 		return n, err
 	}
 	if !l.ring.EnableInterrupts() {
-		if !l.events.WaitCall(deviceSilence) {
+		if !l.end.await(deviceSilence) {
 			return 0, nil
 		}
 		l.interrupts++
@@ -179,11 +179,11 @@ func (l *load) verify(atLeast int) error {
 		for i, r := range l.requests {
 			if s := r.status(); s != virtiocrypto.StatusOK {
 				l.errors++
-				return fmt.Errorf("queue %d, request %d: the device answered %s", l.events.Index, i, s)
+				return fmt.Errorf("queue %d, request %d: the device answered %s", l.end.index, i, s)
 			}
 			if !bytes.HasPrefix(r.result(), r.want) {
 				l.errors++
-				return fmt.Errorf("queue %d, request %d: the device's answer is wrong", l.events.Index, i)
+				return fmt.Errorf("queue %d, request %d: the device's answer is wrong", l.end.index, i)
 			}
 		}
 	}

@@ -16,8 +16,8 @@ type request struct {
 }
 
 // layOut lays out a request for each input. What is a driver's own, header, IV
-// and status, is together for each request, as in the structures of Linux'
-// drivers. The sources of all requests are one array, and so are the
+// and status, is together for each request, and header and IV are one buffer,
+// as guest/driver has them. The sources of all requests are one array, and so are the
 // destinations, as in the raw loop; with pieces each is that many buffers, of
 // which none is beside another.
 func layOut(m *virtqdrv.Memory, c Case, sessions []uint64, inputs []input, pieces int) ([]*request, error) {
@@ -51,8 +51,7 @@ func layOut(m *virtqdrv.Memory, c Case, sessions []uint64, inputs []input, piece
 			return nil, err
 		}
 		copy(m.Bytes(block), readable[:at])
-		own := cryptodrv.Part([]virtqdrv.Buf{block}, 0, cryptodrv.HeaderSize)
-		own = append(own, cryptodrv.Part([]virtqdrv.Buf{block}, cryptodrv.HeaderSize, at-cryptodrv.HeaderSize)...)
+		own := cryptodrv.Part([]virtqdrv.Buf{block}, 0, at)
 		r.readable = append(own, r.readable...)
 		r.writable = append(r.writable, cryptodrv.Part([]virtqdrv.Buf{block}, at, cryptodrv.StatusSize)...)
 	}

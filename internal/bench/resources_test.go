@@ -40,7 +40,7 @@ func TestTruncatedMemoryEndsOneDevice(t *testing.T) {
 				}
 			}
 			l.ring.Publish()
-			l.events.Kick.Notify()
+			l.end.kick()
 			if err := b.memory.File.Truncate(0); err != nil {
 				t.Fatal(err)
 			}

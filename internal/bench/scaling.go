@@ -126,7 +126,7 @@ func (b *deviceBench) prefilled(queues []int) (cost, error) {
 		return cost{}, err
 	}
 	for _, i := range queues {
-		b.loads[i].events.Kick.Notify()
+		b.loads[i].end.kick()
 	}
 	start := time.Now()
 	for left := requests; left > 0; {

@@ -293,7 +293,7 @@ func testFailingWriter(t *testing.T, v *VM) {
 }
 
 func testTerminal(t *testing.T, v *VM) {
-	c := v.Command(bounded(t), "sh", "-c", `tty; stty size; echo $TERM; trap 'stty size' WINCH; read a; echo "got $a"; sleep 1000`)
+	c := v.Command(bounded(t), "sh", "-c", `trap 'stty size' WINCH; tty; stty size; echo $TERM; read a; echo "got $a"; sleep 1000`)
 	c.TTY = &TTY{Rows: 30, Cols: 100, Term: "vt220"}
 	in, err := c.StdinPipe()
 	if err != nil {
@@ -322,7 +322,8 @@ func testTerminal(t *testing.T, v *VM) {
 	if err := c.Resize(50, 120); err != nil {
 		t.Fatal(err)
 	}
-	// The shell runs the trap when read is interrupted, or after it.
+	// The shell, which has its trap by now, runs it when read is interrupted, or
+	// after it.
 	fmt.Fprint(in, "line\n")
 	until("50 120")
 	until("got line")

@@ -31,8 +31,10 @@ func Map(f *os.File, offset, size uint64) (Region, error) {
 	if err != nil {
 		return Region{}, fmt.Errorf("map guest memory of %d bytes: %w", size, os.NewSyscallError("mmap", err))
 	}
-	// A guest's memory does not belong in this process's core dumps.
+	// A guest's memory does not belong in this process's core dumps, nor is it
+	// this process's to keep from being swapped out, should it lock its own.
 	_ = unix.Madvise(data, unix.MADV_DONTDUMP)
+	_ = unix.Munlock(data)
 	return Region{
 		Data:  data[lead : lead+size : lead+size],
 		Unmap: func() error { return unix.Munmap(data) },

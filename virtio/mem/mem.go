@@ -184,15 +184,18 @@ func (t *Table) held() bool {
 }
 
 // retire waits until nobody holds the table, which is no longer current, or
-// until late is closed.
-func (t *Table) retire(late <-chan struct{}) {
+// until late is closed. It reports whether nobody does: from then on nobody
+// will, for [Memory.Acquire] gives it to nobody, though it may count itself in
+// for a moment before it sees that.
+func (t *Table) retire(late <-chan struct{}) bool {
 	for t.held() {
 		select {
 		case <-t.idle:
 		case <-late:
-			return
+			return !t.held()
 		}
 	}
+	return true
 }
 
 // notMapped is kept out of the callers so that these stay small.
@@ -310,9 +313,7 @@ func (m *Memory) swap(regions, gone []Region, patience time.Duration) error {
 		defer time.AfterFunc(patience, func() { close(late) }).Stop()
 	}
 	if len(gone) > 0 {
-		for _, t := range m.former {
-			t.retire(late)
-		}
+		m.former = slices.DeleteFunc(m.former, func(t *Table) bool { return t.retire(late) })
 	}
 	if done, err := m.reclaim(); done {
 		return err

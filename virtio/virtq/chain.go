@@ -4,8 +4,9 @@ package virtq
 
 const (
 	// inlineSegments is how many segments a chain holds before its list is
-	// moved to the heap.
-	inlineSegments = 8
+	// moved to the heap. With so many a chain is four cache lines, of which
+	// most touch two.
+	inlineSegments = 11
 
 	// keptSegments is the longest list that then stays for the queue's life:
 	// chains of so many segments cost no allocation, and a guest that sends
@@ -17,28 +18,25 @@ const (
 // may write. It belongs to its queue; it, and the memory that its cursors and
 // segments lead to, may be used from [Split.Next] until [Split.Push].
 //
-// The segments are guest memory, in the driver's order. Neighbours that are
-// contiguous in guest memory are joined; empty ones are left out.
+// Its memory is in the driver's order. Buffers that lie beside each other in
+// guest memory are taken for one, and empty ones left out.
 type Chain struct {
 	// ReadLen and WriteLen are the bytes of the two parts.
 	ReadLen, WriteLen uint64
 
-	// first is the region that the first segment is in, and base where that
-	// begins: most chains lie in one region, and are reached without a look
-	// at the table.
-	base  base
-	first uint32
-	head  uint16    // the first descriptor; of a packed ring the chain's id
-	write uint16    // descFWrite once a writable descriptor was seen
-	split int       // index in segs of the first writable segment
-	total uint64    // bytes
-	end   uint64    // guest address after the last segment, or noEnd
-	segs  []segment // all of them
-	q     *Split
+	segs []segment // all of them
 
+	// base is where the region begins that all segments are in, as most
+	// chains' are; of others it is nil, and each segment says its own.
+	base base
+
+	split  uint32 // index in segs of the first writable segment
+	head   uint16 // the first descriptor; of a packed ring the chain's id
 	places uint16 // descriptors, in a packed ring
+	index  uint16
 
 	inline [inlineSegments]segment
+	q      *Split
 }
 
 // segment is a run of bytes in a region of the queue's memory table. It has
@@ -46,86 +44,96 @@ type Chain struct {
 type segment struct {
 	off    uint64 // in the region
 	n      uint32 // bytes, at least 1
-	region uint32 // its number
+	region uint32 // its number, if the chain has no base
 }
 
-// noEnd is a guest address that no segment begins at: a region ends below it.
-const noEnd = ^uint64(0)
-
-func newChain(q *Split) *Chain {
-	c := &Chain{q: q}
+// newChain makes a chain, the queue's index-th.
+func newChain(q *Split, index int) *Chain {
+	c := &Chain{q: q, index: uint16(index)}
 	c.segs = c.inline[:0]
 	return c
 }
 
-// begin empties the chain.
-func (c *Chain) begin() {
-	c.segs = c.segs[:0]
-	c.write, c.total, c.end = 0, 0, noEnd
-}
-
-// turn notes that what follows is writable.
-func (c *Chain) turn(write uint16) {
-	c.write = write
-	c.split, c.ReadLen = len(c.segs), c.total
-	c.end = noEnd
-}
-
-// finish divides the segments, and notes where the first one's region is.
-func (c *Chain) finish() {
-	if len(c.segs) > 0 {
-		c.first = c.segs[0].region
-		b := c.q.hotBase
-		if c.first != c.q.hotRegion {
-			b = baseOf(c.q.table.Data(int(c.first)))
-		}
-		if c.base != b { // to write a pointer costs more than to look
-			c.base = b
-		}
-	}
-	if c.write == 0 {
-		c.split, c.ReadLen = len(c.segs), c.total
-	}
-	c.WriteLen = c.total - c.ReadLen
-}
+// Index tells chains that are held at the same time apart: it is less than the
+// most that the queue ever held at once, and stays a chain's for the queue's
+// life. So what a device knows of a chain can be in an array.
+func (c *Chain) Index() int { return int(c.index) }
 
 // shrink lets go of a list that is too long to keep.
 func (c *Chain) shrink() { c.segs = c.inline[:0] }
 
-// bytes returns n bytes of a segment, from off on in its region. They lie in
-// the segment, which was checked against its region when it was made.
-func (c *Chain) bytes(region uint32, off uint64, n uint32) []byte {
-	if region == c.first {
-		return within(c.base, off, n)
+// bytes returns n bytes of a segment, from off on. They lie in the segment, or
+// it and those behind it, which were checked against their region when they
+// were made.
+func (c *Chain) bytes(s *segment, off, n uint32) []byte {
+	if c.base != nil {
+		return within(c.base, s.off+uint64(off), n)
 	}
-	return c.q.table.Data(int(region))[off : off+uint64(n) : off+uint64(n)]
+	return c.elsewhere(s, off, n)
+}
+
+// elsewhere is bytes for chains without a base.
+func (c *Chain) elsewhere(s *segment, off, n uint32) []byte {
+	at := s.off + uint64(off)
+	return c.q.table.Data(int(s.region))[at : at+uint64(n) : at+uint64(n)]
+}
+
+// beside reports whether segment i begins where the one before it ends.
+func (c *Chain) beside(i int) bool {
+	a, b := &c.segs[i-1], &c.segs[i]
+	return a.off+uint64(a.n) == b.off && (c.base != nil || a.region == b.region)
+}
+
+// Segments are the numbers of segments of both parts, for [Chain.Segment].
+func (c *Chain) Segments() (readable, writable int) {
+	return int(c.split), len(c.segs) - int(c.split)
+}
+
+// Segment returns segment i in place, counted from the beginning of the
+// readable part. Segments are buffers or parts of buffers. It is for those who
+// count nanoseconds and know what to expect; others use cursors.
+func (c *Chain) Segment(i int) []byte {
+	s := &c.segs[i]
+	if c.base != nil {
+		return within(c.base, s.off, s.n)
+	}
+	return c.elsewhere(s, 0, s.n)
 }
 
 // Reader returns a cursor at the beginning of the readable part.
-func (c *Chain) Reader() Cursor { return Cursor{chain: c, end: c.split} }
+func (c *Chain) Reader() Cursor { return Cursor{chain: c, end: int(c.split)} }
 
 // Writer returns a cursor at the beginning of the writable part.
-func (c *Chain) Writer() Cursor { return Cursor{chain: c, at: c.split, end: len(c.segs)} }
+func (c *Chain) Writer() Cursor { return Cursor{chain: c, at: int(c.split), end: len(c.segs)} }
 
-// Readable returns the segments of the readable part, in a list of their own.
-func (c *Chain) Readable() [][]byte { return c.list(c.segs[:c.split]) }
+// Readable returns the readable part, in a list of its own.
+func (c *Chain) Readable() [][]byte { return c.list(0, int(c.split)) }
 
 // Writable does the same for the writable part.
-func (c *Chain) Writable() [][]byte { return c.list(c.segs[c.split:]) }
+func (c *Chain) Writable() [][]byte { return c.list(int(c.split), len(c.segs)) }
 
-func (c *Chain) list(segs []segment) [][]byte {
+func (c *Chain) list(from, to int) [][]byte {
 	var all [][]byte
-	for i := range segs {
-		all = append(all, c.bytes(segs[i].region, segs[i].off, segs[i].n))
+	for at := (Cursor{chain: c, at: from, end: to}); at.at < at.end; {
+		n := uint64(c.segs[at.at].n)
+		for i := at.at + 1; i < to && c.beside(i) && n+uint64(c.segs[i].n) <= maxSegment; i++ {
+			n += uint64(c.segs[i].n)
+		}
+		var b []byte
+		b, at = at.Take(int(n))
+		all = append(all, b)
 	}
 	return all
 }
 
-// LastWritable returns the last byte of the writable part, which must not be
-// empty, as a slice.
-func (c *Chain) LastWritable() []byte {
+// SetLast writes the last byte of the writable part, which must not be empty.
+func (c *Chain) SetLast(b byte) {
 	s := &c.segs[len(c.segs)-1]
-	return c.bytes(s.region, s.off+uint64(s.n)-1, 1)
+	if c.base != nil {
+		*at(c.base, s.off+uint64(s.n)-1) = b
+		return
+	}
+	c.elsewhere(s, s.n-1, 1)[0] = b
 }
 
 // Cursor walks over a part of a chain. The zero Cursor is at the end of
@@ -139,7 +147,7 @@ type Cursor struct {
 // rest returns what is left of the segment the cursor is in.
 func (c *Cursor) rest() []byte {
 	s := &c.chain.segs[c.at]
-	return c.chain.bytes(s.region, s.off+uint64(c.off), s.n-c.off)
+	return c.chain.bytes(s, c.off, s.n-c.off)
 }
 
 // Read copies from the chain to p, moves on, and returns how many bytes there
@@ -165,8 +173,8 @@ func (c *Cursor) Write(p []byte) int {
 	return done
 }
 
-// Bytes returns the next n bytes in place and moves on, if they lie in one
-// segment; otherwise it returns nil and stays.
+// Bytes returns the next n bytes in place and moves on, if they lie beside
+// each other; otherwise it returns nil and stays.
 func (c *Cursor) Bytes(n int) (b []byte) {
 	b, *c = c.Take(n)
 	return b
@@ -180,14 +188,39 @@ func (c Cursor) Take(n int) ([]byte, Cursor) {
 	}
 	s := &c.chain.segs[c.at]
 	if uint64(n) > uint64(s.n-c.off) {
-		return nil, c
+		return c.takeMore(n)
 	}
-	b := c.chain.bytes(s.region, s.off+uint64(c.off), uint32(n))
+	b := c.chain.bytes(s, c.off, uint32(n))
 	if c.off += uint32(n); c.off == s.n {
 		c.at, c.off = c.at+1, 0
 	}
 	return b, c
 }
+
+// takeMore is Take for more than is left of a segment.
+func (c Cursor) takeMore(n int) ([]byte, Cursor) {
+	first, from := &c.chain.segs[c.at], c.off
+	left := uint64(n) - uint64(first.n-from)
+	if uint64(n) > maxSegment {
+		return nil, c
+	}
+	for at := c.at + 1; at < c.end && c.chain.beside(at); at++ {
+		size := uint64(c.chain.segs[at].n)
+		if left <= size {
+			b := c.chain.bytes(first, from, uint32(n))
+			c.at, c.off = at, uint32(left)
+			if left == size {
+				c.at, c.off = at+1, 0
+			}
+			return b, c
+		}
+		left -= size
+	}
+	return nil, c
+}
+
+// maxSegment is the most that Take gives, in bytes.
+const maxSegment = 1<<32 - 1
 
 // Skip moves on by n bytes and reports whether there were so many.
 func (c *Cursor) Skip(n int) bool {

@@ -75,7 +75,7 @@ func hammer(t *testing.T, c virtqdrv.Config, change func(*virtq.Config)) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(10 * time.Second):
+			case <-time.After(2 * time.Minute):
 			}
 			now := taken.Load() + reaped.Load()
 			if now == last {

@@ -33,16 +33,19 @@ type Packed struct {
 	used     uint16 // the place of the next used descriptor
 	usedWrap bool
 
-	// What was pushed and not published: the first of it, whose flags show
-	// the rest, and over how many places.
-	first      uint16
-	firstID    uint16
-	firstFlags uint16
-	staged     int
+	// pushed are chains that are not published. They are written in one go:
+	// the ring's memory is in the driver's cache.
+	pushed []usedChain
 
 	wish  uint32 // what we last wrote to device
 	held  int    // chains taken and not pushed
 	taken int    // their descriptors
+}
+
+// usedChain is what the ring says of a chain that was used.
+type usedChain struct {
+	written    uint32
+	id, places uint16
 }
 
 // NewPacked checks a configuration and returns its queue, detached.
@@ -50,7 +53,7 @@ func NewPacked(c Config) (*Packed, error) {
 	if err := c.checkPacked(); err != nil {
 		return nil, err
 	}
-	q := &Packed{size: uint16(c.Size)}
+	q := &Packed{size: uint16(c.Size), pushed: make([]usedChain, 0, c.Size)}
 	q.core.cfg = c
 	q.next = c.Base &^ PackedBase
 	q.nextWrap = c.Base&PackedBase != 0
@@ -129,12 +132,15 @@ func (q *Packed) Next(batch []*Chain) (int, error) {
 	for i := range batch {
 		// This load acquires. The driver writes the flags of a chain's first
 		// descriptor last: the chain is read after it.
-		id, flags := q.desc[q.next].LoadTail()
+		d := &q.desc[q.next]
+		id, flags := d.LoadTail()
 		if !ring.AvailNow(flags, q.nextWrap) {
 			return i, nil
 		}
 		c := q.core.chain()
-		if err := q.walk(c, id, flags); err != nil {
+		if q.taken < int(q.size) && q.quick(c, d, flags) {
+			c.head, c.places = id, 1
+		} else if err := q.walk(c, id, flags); err != nil {
 			q.core.free = append(q.core.free, c)
 			return i, err
 		}
@@ -157,7 +163,7 @@ func (q *Packed) advance(at uint16, wrap bool, n uint16) (uint16, bool) {
 // walk collects the buffers of the chain at the next place, whose id and flags
 // were read.
 func (q *Packed) walk(c *Chain, id, flags uint16) error {
-	c.begin()
+	q.core.begin(c)
 	at, limit := q.next, min(int(q.size)-q.taken, MaxChain)
 	for n := 1; ; n++ {
 		if n > limit {
@@ -179,7 +185,7 @@ func (q *Packed) walk(c *Chain, id, flags uint16) error {
 		}
 		if flags&ring.DescFNext == 0 {
 			c.head, c.places = id, uint16(n)
-			c.finish()
+			q.core.finish(c)
 			return nil
 		}
 		if at++; at == q.size {
@@ -219,20 +225,7 @@ func (q *Packed) indirect(c *Chain, addr, size uint64) error {
 
 // Push stages a chain as used.
 func (q *Packed) Push(c *Chain, written uint32) {
-	flags := ring.PackedUsed(q.usedWrap)
-	if written > 0 {
-		flags |= ring.DescFWrite
-	}
-	d := &q.desc[q.used]
-	d.StoreLength(written)
-	if q.staged == 0 {
-		// The driver looks here first: what is behind is seen with it.
-		q.first, q.firstID, q.firstFlags = q.used, c.head, flags
-	} else {
-		d.StoreTail(c.head, flags)
-	}
-	q.staged += int(c.places)
-	q.used, q.usedWrap = q.advance(q.used, q.usedWrap, c.places)
+	q.pushed = append(q.pushed, usedChain{written, c.head, c.places})
 	q.held--
 	q.taken -= int(c.places)
 	if len(c.segs) > keptSegments {
@@ -244,16 +237,32 @@ func (q *Packed) Push(c *Chain, written uint32) {
 // Publish shows what was pushed to the driver and reports whether the driver
 // wants to be notified of it.
 func (q *Packed) Publish() (notify bool) {
-	if q.staged == 0 {
+	if len(q.pushed) == 0 {
 		return false
 	}
-	n := q.staged
-	q.staged = 0
+	// The driver looks at the first place: what is behind is seen with it.
+	first, firstFlags, places := q.used, uint16(0), 0
+	for i, u := range q.pushed {
+		flags := ring.PackedUsed(q.usedWrap)
+		if u.written > 0 {
+			flags |= ring.DescFWrite
+		}
+		d := &q.desc[q.used]
+		d.StoreLength(u.written)
+		if i == 0 {
+			firstFlags = flags
+		} else {
+			d.PutTail(u.id, flags)
+		}
+		q.used, q.usedWrap = q.advance(q.used, q.usedWrap, u.places)
+		places += int(u.places)
+	}
 	// This store releases: buffers and the used descriptors behind this one
 	// are visible before it. And it is a full barrier between showing and
 	// reading the driver's wish, as in Split.
-	q.desc[q.first].StoreTailFence(q.firstID, q.firstFlags)
-	return ring.NeedPackedEvent(ring.LoadWord(q.driver), q.used, q.usedWrap, n, int(q.size), q.core.cfg.EventIdx)
+	q.desc[first].StoreTailFence(q.pushed[0].id, firstFlags)
+	q.pushed = q.pushed[:0]
+	return ring.NeedPackedEvent(ring.LoadWord(q.driver), q.used, q.usedWrap, places, int(q.size), q.core.cfg.EventIdx)
 }
 
 // SuppressKicks tells the driver that it need not notify the device.

@@ -195,7 +195,7 @@ func TestPackedEvents(t *testing.T) {
 					select {
 					case <-c:
 						return true
-					case <-time.After(30 * time.Second):
+					case <-time.After(2 * time.Minute):
 						t.Errorf("%s was not woken", who)
 						return false
 					}

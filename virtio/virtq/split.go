@@ -3,8 +3,6 @@
 package virtq
 
 import (
-	"fmt"
-
 	"vcrypto/virtio/internal/ring"
 	"vcrypto/virtio/mem"
 )
@@ -18,6 +16,8 @@ type Split struct {
 	desc  []ring.Desc
 	avail []byte
 	used  []byte
+	heads []uint16 // avail's entries
+	elems []uint64 // used's entries
 	// availIdx is the driver's index; usedWord is our flags and index as one
 	// word. See internal/ring.
 	availIdx ring.Index
@@ -31,15 +31,21 @@ type Split struct {
 
 	started   bool
 	next      uint16 // the next entry of the available ring to take
-	usedNext  uint16 // the next entry of the used ring to fill
-	published uint16 // what the driver can see of usedNext
-	signalled bool   // the driver was notified at least once
-	noNotify  bool   // our flag in the used ring
-	held      int    // chains taken and not pushed
+	published uint16 // the next entry of the used ring, as the driver sees it
+
+	// What goes from and to the rings goes in one piece: their memory is in the
+	// other side's cache, and each look at it is a wait.
+	taken     []uint16 // heads
+	pushed    []uint64 // elements, staged
+	signalled bool     // the driver was notified at least once
+	noNotify  bool     // our flag in the used ring
+	held      int      // chains taken and not pushed
 
 	busy     []bool   // by head: the device has the chain
 	free     []*Chain // chains that were pushed, the last one first
-	indirect []byte   // for tables that are not contiguous here
+	chains   int      // as many as were ever held at once
+	walker   walker
+	indirect []byte // for tables that are not contiguous here
 }
 
 // NewSplit checks a configuration and returns its queue, detached.
@@ -52,6 +58,9 @@ func NewSplit(c Config) (*Split, error) {
 		mask: uint16(c.Size - 1),
 		next: c.Base,
 		busy: make([]bool, c.Size),
+
+		taken:  make([]uint16, c.Size),
+		pushed: make([]uint64, 0, c.Size),
 	}, nil
 }
 
@@ -75,13 +84,13 @@ func (q *Split) Attach(t *mem.Table) error {
 	if q.usedWord, err = ring.Word(q.used); err != nil {
 		return &BrokenError{"device area", err}
 	}
+	q.heads, q.elems = ring.Heads(q.avail, q.cfg.Size), ring.Elems(q.used, q.cfg.Size)
 	q.table = t
 	if !q.started {
 		// A queue that goes on has its used index in memory; that of a new
 		// one is 0.
 		q.started = true
-		q.usedNext = ring.Load16(q.used[ring.UsedIdx:])
-		q.published = q.usedNext
+		q.published = ring.Load16(q.used[ring.UsedIdx:])
 	}
 	return nil
 }
@@ -89,6 +98,7 @@ func (q *Split) Attach(t *mem.Table) error {
 // Detach forgets the table. No chain may be held.
 func (q *Split) Detach() {
 	q.table, q.desc, q.avail, q.used, q.usedWord = nil, nil, nil, nil, nil
+	q.heads, q.elems = nil, nil
 	q.availIdx = ring.Index{}
 	q.hot, q.hotAddr, q.hotRegion, q.hotBase = nil, 0, 0, nil
 }
@@ -123,192 +133,47 @@ func (q *Split) Next(batch []*Chain) (int, error) {
 		return 0, broken("available index is %d ahead of a queue of %d", pending, q.cfg.Size)
 	}
 	n := min(int(pending), len(batch))
-	for i := range n {
-		head := int(ring.Load16(q.avail[ring.AvailRing+ring.AvailElem*int(q.next&q.mask):]))
-		if head >= len(q.busy) {
-			return i, broken("descriptor %d of a queue of %d", head, q.cfg.Size)
+	taken := q.taken[:n]
+	end := copy(taken, q.heads[q.next&q.mask:])
+	copy(taken[end:], q.heads)
+	for i, head := range taken {
+		if int(head) >= len(q.busy) {
+			return q.took(i), broken("descriptor %d of a queue of %d", head, q.cfg.Size)
 		}
 		if q.busy[head] {
-			return i, broken("descriptor %d made available again while in use", head)
+			return q.took(i), broken("descriptor %d made available again while in use", head)
 		}
 		c := q.chain()
-		if err := q.walk(c, head); err != nil {
-			q.free = append(q.free, c)
-			return i, err
+		if !q.quick(c, head) {
+			if err := q.walk(c, int(head)); err != nil {
+				q.free = append(q.free, c)
+				return q.took(i), err
+			}
 		}
-		c.head = uint16(head)
+		c.head = head
 		q.busy[head] = true
-		q.next++
-		q.held++
 		batch[i] = c
 	}
-	return n, nil
+	return q.took(n), nil
+}
+
+// took counts chains that were taken.
+func (q *Split) took(n int) int {
+	q.next += uint16(n)
+	q.held += n
+	return n
 }
 
 // chain returns a chain to fill: the one that was pushed last, whose memory
-// is still in the CPU's cache. There are as many as were ever held at once.
+// is still in the CPU's cache.
 func (q *Split) chain() *Chain {
 	if last := len(q.free) - 1; last >= 0 {
 		c := q.free[last]
 		q.free = q.free[:last]
 		return c
 	}
-	return newChain(q)
-}
-
-// walk collects the buffers of the chain that begins at a descriptor.
-func (q *Split) walk(c *Chain, head int) error {
-	c.begin()
-	table, at, count, indirect := q.desc, head, 0, false
-	for done := false; !done; {
-		if at >= len(table) {
-			return broken("descriptor %d follows in a table of %d", at, len(table))
-		}
-		if count == min(len(table), MaxChain) {
-			return broken("chain in a table of %d descriptors loops, or has more than %d", len(table), MaxChain)
-		}
-		addr, size, flags, next := table[at].Load()
-		if flags&ring.DescFIndirect != 0 {
-			// The last of a chain, which goes on in its table.
-			var err error
-			if table, err = q.indirectTable(at, addr, uint64(size), flags, indirect); err != nil {
-				return err
-			}
-			indirect, at, count = true, 0, 0
-		} else {
-			if err := q.add(c, addr, uint64(size), flags); err != nil {
-				return err
-			}
-			if flags&ring.DescFNext == 0 {
-				break
-			}
-			at = int(next)
-			count++
-		}
-		at, count, done = q.collect(c, table, at, count)
-	}
-	c.finish()
-	return nil
-}
-
-// collect takes descriptors from at on as long as there is nothing special
-// about them, and reports whether that was the chain's end. It is the inner
-// loop of every device, and makes no call: what it does not know it leaves
-// unread to walk.
-func (q *Split) collect(c *Chain, table []ring.Desc, at, count int) (int, int, bool) {
-	segs, k := c.segs[:cap(c.segs)], len(c.segs)
-	end, write, total := c.end, c.write, c.total
-	hotAddr, hotLen, region := q.hotAddr, uint64(len(q.hot)), q.hotRegion
-	limit := min(len(table), MaxChain)
-	done := false
-	for count < limit && at < len(table) && k < len(segs) {
-		addr, size, flags, next := table[at].Load()
-		n, off := uint64(size), addr-hotAddr
-		// The second condition is 0 < n && off+n <= hotLen, which cannot
-		// overflow here.
-		if off >= hotLen || n-1 >= hotLen-off || flags&ring.DescFIndirect != 0 {
-			break
-		}
-		if flags&ring.DescFWrite != write {
-			if write != 0 {
-				break // readable after writable
-			}
-			write = ring.DescFWrite
-			c.split, c.ReadLen = k, total
-			end = noEnd
-		}
-		if addr == end && segs[k-1].n <= maxSegment-size {
-			segs[k-1].n += size
-		} else {
-			segs[k] = segment{off, size, region}
-			k++
-		}
-		end = addr + n
-		total += n
-		count++
-		if flags&ring.DescFNext == 0 {
-			done = true
-			break
-		}
-		at = int(next)
-	}
-	c.segs, c.end, c.write, c.total = segs[:k], end, write, total
-	return at, count, done
-}
-
-// maxSegment is the longest segment, in bytes.
-const maxSegment = 1<<32 - 1
-
-// add appends any buffer.
-func (q *Split) add(c *Chain, addr, n uint64, flags uint16) error {
-	if write := flags & ring.DescFWrite; write != c.write {
-		if write == 0 {
-			return broken("readable descriptor after a writable one")
-		}
-		c.turn(write)
-	}
-	c.total += n
-	for n > 0 {
-		off := addr - q.hotAddr
-		if off >= uint64(len(q.hot)) {
-			number, start, data := q.table.Lookup(addr)
-			if data == nil {
-				return &BrokenError{"buffer", fmt.Errorf("%d bytes at %#x: %w", n, addr, mem.ErrNotMapped)}
-			}
-			q.hotRegion, q.hotAddr, q.hot, q.hotBase = uint32(number), start, data, baseOf(data)
-			off = addr - start
-			c.end = noEnd // segments are joined within a region only
-		}
-		take := min(n, uint64(len(q.hot))-off)
-		if last := len(c.segs) - 1; addr == c.end && c.segs[last].n <= maxSegment-uint32(take) {
-			c.segs[last].n += uint32(take)
-		} else {
-			c.segs = append(c.segs, segment{off, uint32(take), q.hotRegion})
-		}
-		addr += take // cannot wrap: the region does not, and its end is in no region
-		c.end = addr
-		n -= take
-	}
-	return nil
-}
-
-// indirectTable returns the table of an indirect descriptor, section 2.7.5.3.
-func (q *Split) indirectTable(at int, addr, size uint64, flags uint16, nested bool) ([]ring.Desc, error) {
-	entries := size / ring.DescSize
-	switch {
-	case nested:
-		return nil, broken("indirect descriptor in an indirect table")
-	case flags&ring.DescFNext != 0:
-		return nil, broken("indirect descriptor %d has a next", at)
-	case !q.cfg.Indirect && !q.cfg.Unnegotiated:
-		return nil, broken("indirect descriptor %d was not negotiated", at)
-	case size%ring.DescSize != 0 || entries == 0 || entries > MaxChain:
-		return nil, broken("indirect table of %d bytes", size)
-	}
-	if off := addr - q.hotAddr; off < uint64(len(q.hot)) && size <= uint64(len(q.hot))-off {
-		return ring.Descs(q.hot[off : off+size]), nil
-	}
-	table, err := q.table.Bytes(addr, size)
-	if err != nil {
-		if table, err = q.gatherTable(addr, size); err != nil {
-			return nil, &BrokenError{"indirect table", err}
-		}
-	}
-	return ring.Descs(table), nil
-}
-
-// gatherTable copies an indirect table that crosses from one region into the
-// next.
-func (q *Split) gatherTable(addr, size uint64) ([]byte, error) {
-	segs, err := q.table.Append(nil, addr, size)
-	if err != nil {
-		return nil, err
-	}
-	q.indirect = q.indirect[:0]
-	for _, s := range segs {
-		q.indirect = append(q.indirect, s...)
-	}
-	return q.indirect, nil
+	q.chains++
+	return newChain(q, q.chains-1)
 }
 
 // Push stages a chain as used, with the number of bytes written to its
@@ -317,9 +182,7 @@ func (q *Split) gatherTable(addr, size uint64) ([]byte, error) {
 func (q *Split) Push(c *Chain, written uint32) {
 	q.busy[c.head] = false
 	q.held--
-	e := q.used[ring.UsedRing+ring.UsedElem*int(q.usedNext&q.mask):]
-	ring.Store64(e, uint64(written)<<(8*ring.UsedElemLen)|uint64(c.head))
-	q.usedNext++
+	q.pushed = append(q.pushed, ring.Elem(c.head, written))
 	if len(c.segs) > keptSegments {
 		c.shrink()
 	}
@@ -329,11 +192,15 @@ func (q *Split) Push(c *Chain, written uint32) {
 // Publish shows what was pushed to the driver and reports whether the driver
 // wants to be notified of it.
 func (q *Split) Publish() (notify bool) {
-	if q.published == q.usedNext {
+	n := len(q.pushed)
+	if n == 0 {
 		return false
 	}
 	old := q.published
-	q.published = q.usedNext
+	end := copy(q.elems[old&q.mask:], q.pushed)
+	copy(q.elems, q.pushed[end:])
+	q.pushed = q.pushed[:0]
+	q.published += uint16(n)
 	// Barrier 2: this store releases. Buffers and used elements are visible
 	// before the index that covers them.
 	//

@@ -9,8 +9,8 @@ import (
 )
 
 // Packed is the driver's side of a packed virtqueue. It belongs to one
-// goroutine at a time and is used as a [Queue] is; Prepare and the Raw methods
-// it does not have.
+// goroutine at a time and is used as a [Queue] is. The Raw methods it does not
+// have, and it prepares chains only where it has indirect tables.
 type Packed struct {
 	cfg  Config
 	size uint16
@@ -40,8 +40,10 @@ type Packed struct {
 }
 
 type packedChain struct {
-	cookie uint64
-	places uint16 // 0: not in flight
+	cookie   uint64
+	length   uint32 // of its indirect table, in bytes
+	places   uint16 // 0: not in flight
+	prepared bool
 }
 
 // NewPacked cuts a queue's areas from m and makes it ready. Config.Base is a
@@ -62,8 +64,8 @@ func NewPacked(m *Memory, c Config) (*Packed, error) {
 	}
 	var areas [4]Buf
 	for i, a := range []struct{ n, align uint64 }{
-		{ring.DescBytes(c.Size), ring.DescAlign}, {ring.EventBytes, ring.EventAlign}, {ring.EventBytes, ring.EventAlign},
-		{ring.DescBytes(c.Size * c.Indirect), ring.DescAlign},
+		{ring.DescBytes(c.Size), cacheLine}, {ring.EventBytes, cacheLine}, {ring.EventBytes, cacheLine},
+		{ring.DescBytes(c.Size * c.Indirect), cacheLine},
 	} {
 		var err error
 		if areas[i], err = m.Alloc(int(a.n), a.align); err != nil {
@@ -126,21 +128,15 @@ func (q *Packed) Add(readable, writable []Buf, cookie uint64) error {
 	}
 	id := q.ids[len(q.ids)-1]
 	q.ids = q.ids[:len(q.ids)-1]
-	q.chains[id] = packedChain{cookie, uint16(places)}
-	q.room -= places
-	q.inFlight++
+	q.chains[id] = packedChain{cookie: cookie}
 	if q.cfg.Indirect > 0 {
-		size := ring.DescSize * q.cfg.Indirect
-		table := ring.Descs(q.tables[size*int(id):][:size])
-		for i := range n {
-			var d Desc
-			fill(&d, readable, writable, i)
-			table[i].StoreBody(d.Addr, d.Len)
-			table[i].StoreTail(0, d.Flags&^ring.DescFNext)
-		}
-		q.put(q.tableAt+uint64(size)*uint64(id), uint32(ring.DescSize*n), id, ring.DescFIndirect, true)
+		q.writeTable(id, readable, writable)
+		q.addTable(id)
 		return nil
 	}
+	q.chains[id].places = uint16(places)
+	q.room -= places
+	q.inFlight++
 	// From the last to the first, so that in a batch's other chains, too, the
 	// flags of the first come last.
 	type placed struct {
@@ -166,6 +162,67 @@ func (q *Packed) Add(readable, writable []Buf, cookie uint64) error {
 	return nil
 }
 
+// writeTable writes a chain's indirect table.
+func (q *Packed) writeTable(id uint16, readable, writable []Buf) {
+	n := len(readable) + len(writable)
+	size := ring.DescSize * q.cfg.Indirect
+	table := ring.Descs(q.tables[size*int(id):][:size])
+	for i := range n {
+		var d Desc
+		fill(&d, readable, writable, i)
+		table[i].StoreBody(d.Addr, d.Len)
+		table[i].PutTail(0, d.Flags&^ring.DescFNext)
+	}
+	q.chains[id].length = uint32(ring.DescSize * n)
+}
+
+// addTable makes a chain in an indirect table available.
+func (q *Packed) addTable(id uint16) {
+	c := &q.chains[id]
+	c.places = 1
+	q.room--
+	q.inFlight++
+	q.put(q.tableAt+uint64(ring.DescSize*q.cfg.Indirect)*uint64(id), c.length, id, ring.DescFIndirect, true)
+}
+
+// Prepare writes a chain's indirect table without making the chain available.
+// See [Queue.Prepare].
+func (q *Packed) Prepare(readable, writable []Buf, cookie uint64) (Slot, error) {
+	if n := len(readable) + len(writable); n == 0 || n > q.cfg.Indirect {
+		return 0, fmt.Errorf("%d buffers, at most %d: %w", n, q.cfg.Indirect, ErrChain)
+	}
+	if len(q.ids) == 0 {
+		return 0, ErrFull
+	}
+	id := q.ids[len(q.ids)-1]
+	q.ids = q.ids[:len(q.ids)-1]
+	q.chains[id] = packedChain{cookie: cookie, prepared: true}
+	q.writeTable(id, readable, writable)
+	return Slot(id), nil
+}
+
+// AddSlot makes a prepared chain available.
+func (q *Packed) AddSlot(s Slot) error {
+	if c := &q.chains[s]; !c.prepared || c.places != 0 {
+		return ErrInFlight
+	}
+	if q.room == 0 {
+		return ErrFull
+	}
+	q.addTable(uint16(s))
+	return nil
+}
+
+// Release gives a prepared chain's table back.
+func (q *Packed) Release(s Slot) error {
+	if c := &q.chains[s]; !c.prepared || c.places != 0 {
+		return ErrInFlight
+	}
+	q.chains[s] = packedChain{}
+	q.ids = append(q.ids, uint16(s))
+	return nil
+}
+
 // put writes the first descriptor of a chain at the next place; if alone it is
 // all of the chain.
 func (q *Packed) put(addr uint64, length uint32, id, flags uint16, alone bool) {
@@ -174,7 +231,7 @@ func (q *Packed) put(addr uint64, length uint32, id, flags uint16, alone bool) {
 	if q.staged == 0 {
 		q.first, q.firstID, q.firstFlags = q.next, id, flags
 	} else {
-		q.desc[q.next].StoreTail(id, flags)
+		q.desc[q.next].PutTail(id, flags)
 	}
 	if alone {
 		q.step()
@@ -207,7 +264,7 @@ func (q *Packed) Pending() bool {
 	return q.inFlight > 0 && ring.UsedNow(flags, q.usedWrap)
 }
 
-// Reap takes up to len(batch) used chains. See [Queue.Reap]. Slot is not set.
+// Reap takes up to len(batch) used chains. See [Queue.Reap].
 func (q *Packed) Reap(batch []Used) (int, error) {
 	for i := range batch {
 		id, flags := q.desc[q.used].LoadTail()
@@ -219,7 +276,7 @@ func (q *Packed) Reap(batch []Used) (int, error) {
 		}
 		c := &q.chains[id]
 		_, written := q.desc[q.used].LoadBody()
-		batch[i] = Used{Cookie: c.cookie, Written: written}
+		batch[i] = Used{Cookie: c.cookie, Written: written, Slot: Slot(id)}
 		if int(c.places) >= int(q.size)-int(q.used) {
 			q.used, q.usedWrap = c.places-(q.size-q.used), !q.usedWrap
 		} else {
@@ -227,8 +284,10 @@ func (q *Packed) Reap(batch []Used) (int, error) {
 		}
 		q.room += int(c.places)
 		q.inFlight--
-		*c = packedChain{}
-		q.ids = append(q.ids, id)
+		if c.places = 0; !c.prepared {
+			*c = packedChain{}
+			q.ids = append(q.ids, id)
+		}
 	}
 	return len(batch), nil
 }

@@ -150,6 +150,10 @@ func New(m *Memory, c Config) (*Queue, error) {
 	return q, nil
 }
 
+// cacheLine is what areas are a multiple of, as Linux has it: what one side
+// writes then shares no line with what the other does.
+const cacheLine = 64
+
 // place cuts out the areas and finds their words.
 func (q *Queue) place(m *Memory) error {
 	var err error
@@ -165,7 +169,7 @@ func (q *Queue) place(m *Memory) error {
 		clear(b)
 		return buf.Addr, b
 	}
-	q.descAt, q.desc = cut(ring.DescBytes(q.cfg.Size), ring.DescAlign)
+	q.descAt, q.desc = cut(ring.DescBytes(q.cfg.Size), cacheLine)
 	if q.cfg.AvailOdd {
 		const word = 4
 		cut(0, word)
@@ -174,8 +178,8 @@ func (q *Queue) place(m *Memory) error {
 		cut(0, ring.UsedAlign)
 	}
 	q.availAt, q.avail = cut(ring.AvailBytes(q.cfg.Size), ring.AvailAlign)
-	q.usedAt, q.used = cut(ring.UsedBytes(q.cfg.Size), ring.UsedAlign)
-	q.tableAt, q.tables = cut(ring.DescBytes(q.cfg.Size*q.cfg.Indirect), ring.DescAlign)
+	q.usedAt, q.used = cut(ring.UsedBytes(q.cfg.Size), cacheLine)
+	q.tableAt, q.tables = cut(ring.DescBytes(q.cfg.Size*q.cfg.Indirect), cacheLine)
 	if err != nil {
 		return err
 	}

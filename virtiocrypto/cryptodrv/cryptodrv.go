@@ -59,6 +59,9 @@ type Queue struct {
 	*virtqdrv.Queue
 	Mem *virtqdrv.Memory
 
+	// Packed takes the place of Queue if it is not nil.
+	Packed *virtqdrv.Packed
+
 	// Kick tells the device to look at the ring; nil if it looks by itself.
 	Kick func()
 
@@ -67,27 +70,35 @@ type Queue struct {
 	Wait func() error
 }
 
+func (q *Queue) ring() virtqdrv.Ring {
+	if q.Packed != nil {
+		return q.Packed
+	}
+	return q.Queue
+}
+
 // nap is how long a queue without Wait sleeps between looks.
 const nap = 20 * time.Microsecond
 
 // Show publishes what was added and kicks the device if it wants that.
 func (q *Queue) Show() {
-	if q.Publish() && q.Kick != nil {
+	if q.ring().Publish() && q.Kick != nil {
 		q.Kick()
 	}
 }
 
 // Await reaps into batch, waiting until there is at least one used chain.
 func (q *Queue) Await(batch []virtqdrv.Used) (int, error) {
+	ring := q.ring()
 	for {
-		if n, err := q.Reap(batch); n > 0 || err != nil {
+		if n, err := ring.Reap(batch); n > 0 || err != nil {
 			return n, err
 		}
 		if q.Wait == nil {
 			time.Sleep(nap)
 			continue
 		}
-		if q.EnableInterrupts() {
+		if ring.EnableInterrupts() {
 			continue
 		}
 		if err := q.Wait(); err != nil {
@@ -99,10 +110,10 @@ func (q *Queue) Await(batch []virtqdrv.Used) (int, error) {
 // Exchange sends one chain, waits for it and returns how many bytes the
 // device says it wrote. Nothing else may be in flight.
 func (q *Queue) Exchange(readable, writable []virtqdrv.Buf) (written uint32, err error) {
-	if q.InFlight() != 0 {
+	if q.ring().InFlight() != 0 {
 		return 0, ErrBusy
 	}
-	if err := q.Add(readable, writable, 0); err != nil {
+	if err := q.ring().Add(readable, writable, 0); err != nil {
 		return 0, fmt.Errorf("send a chain: %w", err)
 	}
 	q.Show()

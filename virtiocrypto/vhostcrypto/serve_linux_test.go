@@ -31,6 +31,11 @@ const patience = 2 * time.Minute
 // vcrypto serve does.
 func backEnd(t *testing.T, sessions int) (path string, log *lockedBuffer) {
 	t.Helper()
+	return backEndWith(t, virtiocrypto.Options{MaxSessions: sessions})
+}
+
+func backEndWith(t *testing.T, o virtiocrypto.Options) (path string, log *lockedBuffer) {
+	t.Helper()
 	path, log = filepath.Join(t.TempDir(), "device"), new(lockedBuffer)
 	l, err := sock.Listen(path)
 	if err != nil {
@@ -38,7 +43,8 @@ func backEnd(t *testing.T, sessions int) (path string, log *lockedBuffer) {
 	}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	factory := func() (*virtio.Instance, vhostuser.Extension, error) {
-		d, err := virtiocrypto.New(virtiocrypto.Options{Engine: gocrypto.New(), MaxSessions: sessions, DataQueues: 2, Log: logger})
+		o.Engine, o.DataQueues, o.Log = gocrypto.New(), 2, logger
+		d, err := virtiocrypto.New(o)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -235,7 +241,43 @@ func TestRefusedMessages(t *testing.T) {
 	refused("close a session that is not there", cryptodrv.MessageClose, cryptodrv.CloseMessage(12345))
 	refused("close with no payload", cryptodrv.MessageClose, nil)
 	refused("create with no payload", cryptodrv.MessageCreate, nil)
-	refused("create with one byte less", cryptodrv.MessageCreate, make([]byte, 1071))
+	// Of a message of another layout there is an answer too: QEMU waits for it.
+	for _, n := range []int{8, 1071, 1080} {
+		reply, err := f.Call(cryptodrv.MessageCreate, bytes.Repeat([]byte{1}, n))
+		if err != nil || len(reply) != n || reply[7] != 0xff || reply[n-1] != 0xff {
+			t.Errorf("create with %d bytes: %v, %x", n, err, reply)
+		}
+	}
 	refused("a request after ours", 28, nil)
 	life(f)
+}
+
+// TestRateOfMessages: sessions by message are not a way around the rate, and
+// what they take is missing on the queue.
+func TestRateOfMessages(t *testing.T) {
+	for name, rates := range map[string]virtiocrypto.Rates{
+		"requests": {Requests: 200, RequestBurst: 1},
+		"bytes":    {Bytes: 200 * (1072 + 8) / 2, ByteBurst: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, _ := backEndWith(t, virtiocrypto.Options{Rates: rates})
+			f := dial(t, path, cryptodrv.MessagesNew)
+			defer f.hangUp()
+			start := time.Now()
+			for range 20 {
+				id := f.session(virtiocrypto.CipherParams{Algo: virtiocrypto.CipherAESCBC, Direction: 1, Key: make([]byte, 16)})
+				if id <= 0 {
+					t.Fatalf("session %d", id)
+				}
+				if err := f.Do(cryptodrv.MessageClose, cryptodrv.CloseMessage(id)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// The last needs no time of its own, and a message of the bytes'
+			// two kinds may be the first that is not waited for.
+			if took := time.Since(start); took < 37*time.Second/200 {
+				t.Errorf("40 messages took %v at 200 a second", took)
+			}
+		})
+	}
 }

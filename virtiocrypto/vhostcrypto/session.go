@@ -41,6 +41,8 @@ const (
 	sizeOldMid = 632
 	sizeNew    = 1072
 
+	sessionIDSize = 8
+
 	// From layout.params on, u32 each.
 	parCipher    = 0  // the cipher's number
 	parKeyLen    = 4  // of the cipher's key, bytes
@@ -170,6 +172,21 @@ func parseAK(par []byte) (virtiocrypto.SessionParams, error) {
 		Hash:    le.Uint32(par[akHash:]),
 		Key:     par[akKey:][:n],
 	}, nil
+}
+
+// refuse turns a create message of an unknown layout into an answer that says
+// no, or returns nil if it is too short for one. QEMU takes an answer that is as
+// long as its message, and reads the ID alone, which all layouts so far have at
+// the beginning or at the end. The rest may be keys and is not sent back.
+func refuse(payload []byte) []byte {
+	if len(payload) < sessionIDSize {
+		return nil
+	}
+	clear(payload)
+	refused := -int64(virtiocrypto.StatusNotSupp)
+	le.PutUint64(payload, uint64(refused))
+	le.PutUint64(payload[len(payload)-sessionIDSize:], uint64(refused))
+	return payload
 }
 
 // answer turns a create message into its answer: the same message with the

@@ -164,10 +164,13 @@ func TestForgedMessages(t *testing.T) {
 			}
 		}
 		payload := layout.Create(good)
-		for _, n := range []int{0, 1, 8, 12, 16, 631, 633, 1071, 1073, 4096} {
-			if reply, err := handle(t, h, RequestCreate, append(slices.Clone(payload), make([]byte, 4096)...)[:n]); !errors.Is(err, ErrMessage) || reply != nil {
+		for _, n := range []int{0, 1, 7} {
+			if reply, err := handle(t, h, RequestCreate, slices.Clone(payload[:n])); !errors.Is(err, ErrMessage) || reply != nil {
 				t.Errorf("%s with %d bytes: %v", layout, n, err)
 			}
+		}
+		for _, n := range []int{8, 12, 16, 631, 633, 1071, 1073, 4096} {
+			unknownLayout(t, h, append(slices.Clone(payload), bytes.Repeat([]byte{0x77}, 4096)...)[:n])
 		}
 	}
 	// op_code is "create RSA session" in the layout that has asymmetric ones.
@@ -198,6 +201,27 @@ func TestForgedMessages(t *testing.T) {
 	}
 }
 
+// unknownLayout sends a create message of a size that is none, as one of the
+// next QEMU would be. QEMU waits for an answer as long as its message, holding
+// up the VM, and reads the ID in it, at the beginning or the end: it is
+// negative, and nothing else of the message comes back.
+func unknownLayout(t *testing.T, h *Handler, payload []byte) {
+	t.Helper()
+	n := len(payload)
+	reply, err := handle(t, h, RequestCreate, payload)
+	if !errors.Is(err, ErrMessage) || len(reply) != n {
+		t.Fatalf("%d bytes: an answer of %d, and %v", n, len(reply), err)
+	}
+	for _, at := range []int{0, n - 8} {
+		if id := int64(le.Uint64(reply[at:])); id >= 0 {
+			t.Errorf("%d bytes: at %d the answer has session %d", n, at, id)
+		}
+	}
+	if n > 16 && slices.ContainsFunc(reply[8:n-8], func(c byte) bool { return c != 0 }) {
+		t.Errorf("%d bytes: the answer has something of the message: %x", n, reply)
+	}
+}
+
 // FuzzSessionMessage: whatever a front-end sends, there is an answer or an
 // error, and an answer is as long as the message and has no key in it.
 func FuzzSessionMessage(f *testing.F) {
@@ -224,6 +248,12 @@ func FuzzSessionMessage(f *testing.F) {
 		}
 		if len(reply) != n {
 			t.Fatalf("%d bytes of answer to %d", len(reply), n)
+		}
+		if errors.Is(err, ErrMessage) {
+			if int64(le.Uint64(reply)) >= 0 || int64(le.Uint64(reply[n-8:])) >= 0 {
+				t.Fatalf("a message of no layout is answered %x", reply)
+			}
+			return
 		}
 		if slices.ContainsFunc(reply[56:56+64+512], func(c byte) bool { return c != 0 }) {
 			t.Fatal("the answer has key bytes")

@@ -7,7 +7,9 @@
 // CLOSE_CRYPTO_SESSION, QEMU's docs/interop/vhost-user.rst).
 //
 // The message's layout has changed twice without a bit to tell: see session.go
-// for the three that are in use and how they are told apart.
+// for the three that are in use and how they are told apart. A message of
+// another length is refused in a form that the next QEMU would understand, as
+// its VM stands still until it has an answer.
 //
 // Such a front-end gets one data queue: QEMU never starts a second here.
 package vhostcrypto
@@ -61,8 +63,12 @@ func (h *Handler) FrontEndControls(acked uint64) bool {
 // DataQueues returns 1.
 func (h *Handler) DataQueues() int { return 1 }
 
-// Handle opens and closes sessions.
+// Handle opens and closes sessions, at the rate that the device has.
 func (h *Handler) Handle(r vhostuser.ExtensionRequest) (reply []byte, err error) {
+	switch r.Request {
+	case RequestCreate, RequestClose:
+		h.device.Pace(len(r.Payload))
+	}
 	switch r.Request {
 	case RequestCreate:
 		return h.create(r.Payload)
@@ -72,11 +78,14 @@ func (h *Handler) Handle(r vhostuser.ExtensionRequest) (reply []byte, err error)
 	return nil, vhostuser.ErrUnknownRequest
 }
 
-// create answers with the session's ID or the negative of a status.
+// create answers with the session's ID or the negative of a status. A front-end
+// waits for the answer, whatever it asked for, and all of its VM with it: a
+// message of a layout that nobody knows gets one too, with which the error is
+// logged.
 func (h *Handler) create(payload []byte) ([]byte, error) {
 	l, err := detect(payload)
 	if err != nil {
-		return nil, err
+		return refuse(payload), err
 	}
 	p, err := l.parse(payload)
 	var id uint64

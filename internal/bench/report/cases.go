@@ -38,6 +38,9 @@ var (
 	targetSizes  = []int{64, 256, 1024, 2048, 4096, 16384}
 	engineSizes  = []int{64, 1024, 16384}
 	scalingSizes = []int{64, 1024, 4096}
+	waySizes     = []int{64, 1024, 4096}
+	wayDepths    = []int{1, 16, 256}
+	besides      = []string{"none", "rsa", "rsa-queue", "big-queue"}
 	rsaDepths    = []int{1, 4, 16, 64}
 )
 
@@ -91,6 +94,44 @@ func polled(engine string) in { return device(engine, works[0], 64, 1) }
 
 func asleep(engine string, depth int) in { return device(engine, works[0], 64, depth, "--asleep") }
 
+// way is a transport and a kind of ring.
+type way struct {
+	transport string
+	packed    bool
+}
+
+var ways = []way{{"vhost-user", false}, {"vhost-user", true}, {"vfio-user", false}, {"vfio-user", true}}
+
+func (w way) String() string {
+	if w.packed {
+		return w.transport + ", packed"
+	}
+	return w.transport + ", split"
+}
+
+func (w way) flags() []string {
+	var flags []string
+	if w.transport != "vhost-user" {
+		flags = append(flags, "--transport", w.transport)
+	}
+	if w.packed {
+		flags = append(flags, "--packed")
+	}
+	return flags
+}
+
+// wayPolled and wayAsleep are cases over each way.
+func wayPolled(w way, op string, size int) in {
+	return device("ipsecmb", work{"aes-cbc", op}, size, fullDepth, append(w.flags(), "--rounds", "21")...)
+}
+
+func wayAsleep(w way, depth int) in {
+	return device("ipsecmb", works[0], 64, depth, append(w.flags(), "--asleep")...)
+}
+
+// beside is the latency of small requests with something in their way.
+func beside(load string) in { return in("device --engine auto --beside " + load) }
+
 func scaling(size int) in {
 	return device("ipsecmb", works[0], size, scalingDepth, "--prefilled", "--queues", "2", "--rounds", "31")
 }
@@ -117,9 +158,24 @@ func cases() (all []in) {
 	}
 	for _, e := range engines {
 		all = append(all, polled(e))
-		for _, depth := range []int{1, 16, fullDepth} {
-			all = append(all, asleep(e, depth))
+		for _, depth := range wayDepths {
+			if e != "ipsecmb" { // it is among the ways
+				all = append(all, asleep(e, depth))
+			}
 		}
+	}
+	for _, w := range ways {
+		for _, depth := range wayDepths {
+			all = append(all, wayAsleep(w, depth))
+		}
+		for _, work := range works[:2] {
+			for _, size := range waySizes {
+				all = append(all, wayPolled(w, work.op, size))
+			}
+		}
+	}
+	for _, load := range besides {
+		all = append(all, beside(load))
 	}
 	for _, size := range scalingSizes {
 		all = append(all, scaling(size))

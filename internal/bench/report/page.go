@@ -163,13 +163,73 @@ func (p *page) Asleep() string {
 func (p *page) Signals() string {
 	var rows [][]string
 	for _, e := range engines {
-		for _, depth := range []int{1, 16, fullDepth} {
+		for _, depth := range wayDepths {
 			rows = append(rows, p.row([]string{fmt.Sprintf("%s, %d", titles[e], depth)}, asleep(e, depth), 4, func(l *line) []string {
 				return []string{fmt.Sprintf("%.0f", l.Requests/1e3), fmt.Sprintf("%.3f", l.Kicks), fmt.Sprintf("%.3f", l.Interrupts), fmt.Sprintf("%.0f", l.CPU)}
 			}))
 		}
 	}
 	return md([]string{"engine, in flight", "k requests/s", "kicks a request", "interrupts a request", "CPU a request, ns"}, rows)
+}
+
+// WaySignals is the table of kicks and interrupts over both transports.
+func (p *page) WaySignals() string {
+	head := []string{"transport, ring", "in flight", "k requests/s", "p50", "p99", "kicks a request", "interrupts a request"}
+	var rows [][]string
+	for _, w := range ways {
+		for _, depth := range wayDepths {
+			rows = append(rows, p.row([]string{w.String(), fmt.Sprint(depth)}, wayAsleep(w, depth), 5, func(l *line) []string {
+				return []string{fmt.Sprintf("%.0f", l.Requests/1e3), micros(l.P50), micros(l.P99), fmt.Sprintf("%.4f", l.Kicks), fmt.Sprintf("%.4f", l.Interrupts)}
+			}))
+		}
+	}
+	return md(head, rows)
+}
+
+// Ways is the table of throughput over both transports and with both rings.
+func (p *page) Ways() string {
+	head := []string{"transport, ring"}
+	for _, w := range works[:2] {
+		for _, size := range waySizes {
+			head = append(head, w.op+" "+bytesName(size))
+		}
+	}
+	var rows [][]string
+	for _, w := range ways {
+		r := []string{w.String()}
+		for _, work := range works[:2] {
+			for _, size := range waySizes {
+				cell := missing
+				if res, ok := p.store.results[wayPolled(w, work.op, size)]; ok {
+					if cell = fmt.Sprintf("%.1f, %s", res.Line.Requests/1e6, percent(res.Line.Ratio)); res.Others > quiet {
+						cell += disturbed
+					}
+				}
+				r = append(r, cell)
+			}
+		}
+		rows = append(rows, r)
+	}
+	return md(head, rows)
+}
+
+// Besides is the table of the latency of small requests beside others.
+func (p *page) Besides() string {
+	names := map[string]string{
+		"none": "nothing", "rsa": "RSA-2048 signatures on the same queue", "rsa-queue": "RSA-2048 signatures on another queue",
+		"big-queue": "requests of 64 KiB on another queue",
+	}
+	var rows [][]string
+	for _, load := range besides {
+		rows = append(rows, p.row([]string{names[load]}, beside(load), 4, func(l *line) []string {
+			long := missing
+			if l.BesideP50 > 0 {
+				long = micros(l.BesideP50)
+			}
+			return []string{micros(l.P50), micros(l.P99), micros(l.P999), long}
+		}))
+	}
+	return md([]string{"beside", "p50", "p99", "p99.9", "p50 of what is beside"}, rows)
 }
 
 // Scaling is the table of CPU time with one queue and with two.

@@ -39,6 +39,7 @@ type line struct {
 	Scaling    float64 `json:"scaling"`
 	AllScaling float64 `json:"daemon_scaling"`
 	RawScaling float64 `json:"raw_scaling"`
+	BesideP50  float64 `json:"beside_p50_us"`
 }
 
 // result is a case that was measured.

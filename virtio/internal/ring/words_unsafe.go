@@ -89,6 +89,23 @@ func Store16(b []byte, v uint16) { *(*uint16)(unsafe.Pointer(&b[:2][0])) = v }
 func Store32(b []byte, v uint32) { *(*uint32)(unsafe.Pointer(&b[:4][0])) = v }
 func Store64(b []byte, v uint64) { *(*uint64)(unsafe.Pointer(&b[:8][0])) = v }
 
+// Heads and Elems return the entries of an available and of a used ring's
+// area: of the former descriptors, of the latter an id and a length in a word.
+// Like fields they are read and written at once.
+func Heads(avail []byte, size int) []uint16 {
+	return unsafe.Slice((*uint16)(unsafe.Pointer(&avail[AvailRing:AvailBytes(size)][0])), size)
+}
+
+// Elems does the same for a used ring.
+func Elems(used []byte, size int) []uint64 {
+	return unsafe.Slice((*uint64)(unsafe.Pointer(&used[UsedRing:UsedBytes(size)][0])), size)
+}
+
+// Elem is an entry of a used ring.
+func Elem(id uint16, written uint32) uint64 {
+	return uint64(written)<<(8*UsedElemLen) | uint64(id)
+}
+
 // Desc is a descriptor in place. The other side may change it at any time:
 // Load it once, and use what was loaded.
 type Desc struct{ addr, rest uint64 }
@@ -102,6 +119,12 @@ func Descs(b []byte) []Desc {
 func (d *Desc) Load() (addr uint64, length uint32, flags, next uint16) {
 	rest := d.rest
 	return d.addr, uint32(rest), uint16(rest >> (8 * (DescFlags - DescLen))), uint16(rest >> (8 * (DescNext - DescLen)))
+}
+
+// LoadWords is Load with flags and next as they are in memory, in a word.
+func (d *Desc) LoadWords() (addr uint64, length, tail uint32) {
+	rest := d.rest
+	return d.addr, uint32(rest), uint32(rest >> (8 * (DescFlags - DescLen)))
 }
 
 // tail is the word with a packed descriptor's id and flags.
@@ -120,6 +143,10 @@ func (d *Desc) LoadTail() (id, flags uint16) {
 func (d *Desc) StoreTail(id, flags uint16) {
 	atomic.StoreUint32(d.tail(), uint32(flags)<<16|uint32(id))
 }
+
+// PutTail writes a packed descriptor's id and flags in no order with other
+// writes: a store that releases must come before the other side looks.
+func (d *Desc) PutTail(id, flags uint16) { *d.tail() = uint32(flags)<<16 | uint32(id) }
 
 // StoreTailFence is StoreTail and a full barrier.
 func (d *Desc) StoreTailFence(id, flags uint16) {
