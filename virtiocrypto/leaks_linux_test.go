@@ -20,6 +20,7 @@ import (
 	"vcrypto/engine/gocrypto"
 	"vcrypto/vhostuser"
 	"vcrypto/virtio"
+	"vcrypto/virtio/sock"
 	"vcrypto/virtio/virtqdrv"
 	"vcrypto/virtiocrypto"
 	"vcrypto/virtiocrypto/cryptodrv"
@@ -126,14 +127,14 @@ func TestConnectionsLeakNothing(t *testing.T) {
 	works := append(samples(), cryptodrv.Work{Opcode: cryptodrv.OpAKSign, Src: make([]byte, 32), Dst: 128})
 
 	path := filepath.Join(t.TempDir(), "device")
-	l, err := vhostuser.Listen(path)
+	l, err := sock.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
-		served <- l.Serve(ctx, func() (*virtio.Instance, vhostuser.Extension, error) {
+		served <- vhostuser.ServeListener(ctx, l, func() (*virtio.Instance, vhostuser.Extension, error) {
 			d, err := virtiocrypto.New(virtiocrypto.Options{Engine: e, MaxSessions: 64, DataQueues: 2})
 			if err != nil {
 				return nil, nil, err
