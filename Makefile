@@ -111,6 +111,17 @@ bench: ## measure everything (12 minutes); writes docs/performance.md and its pl
 	@$(MAKE) --no-print-directory build
 	cd internal/bench/report && go run . -vcrypto $(CURDIR)/bin/vcrypto -docs $(CURDIR)/docs $(BENCHFLAGS)
 
+# CRYPTODEV_LINUX=FOLDER names the sources of cryptodev-linux, which no Debian
+# has: with them it is measured beside ours, on the kernel's own driver.
+CRYPTODEV_LINUX ?=
+.PHONY: bench-guest
+bench-guest: ## measure nodes in a guest (2 minutes); writes docs/performance-guest.md
+	@scripts/setup build driver vm qemu
+	@$(MAKE) --no-print-directory build driver
+	@results=$$(mktemp); trap 'rm -f "$$results"' EXIT; \
+	go run ./internal/bench/guest -cryptodev-linux '$(CRYPTODEV_LINUX)' >"$$results"; \
+	cd internal/bench/report && go run ./guest -docs $(CURDIR)/docs <"$$results"
+
 # The daemon under the loads that count: engine, algorithm, bytes a request, and
 # a flag.
 PGO_RUNS = ipsecmb:aes-cbc:64 ipsecmb:aes-cbc:1024 gocrypto:aes-cbc:64 gocrypto:aes-cbc:1024 \
@@ -126,6 +137,12 @@ pgo: build ## renew the profile that the compiler optimizes bin/vcrypto by
 	done; \
 	go tool pprof -proto "$$runs"/* >"$$runs/merged"; \
 	mv "$$runs/merged" cmd/vcrypto/default.pgo
+
+.PHONY: deb
+deb: ## build Debian packages into bin/: the programs, and the driver for DKMS
+	@scripts/setup build
+	@$(MAKE) --no-print-directory build
+	@packaging/build-deb
 
 .PHONY: clean
 clean: ## remove what was built; the cache stays

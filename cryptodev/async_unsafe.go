@@ -4,6 +4,7 @@ package cryptodev
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"sync"
@@ -26,7 +27,8 @@ var (
 // the two it and its slices belong to the kernel.
 type Request struct {
 	Direction    Direction
-	Dst, Src, IV []byte // as for Session.Crypt
+	Dst, Src, IV []byte // as for Session.Crypt; a hash alone has only Src
+	Sum          []byte // of a session with a hash, as for Session.CryptSum
 	Flags        Flags
 	Owner        any // the caller's, left alone
 
@@ -35,8 +37,13 @@ type Request struct {
 
 	op  abi.CryptOp
 	iv  [abi.MaxIVLen]byte
+	sum [abi.MaxDigestLen]byte
 	pin runtime.Pinner
 }
+
+// mark is what tells the request when it comes back: the address of its sum,
+// which drivers give back as they got it.
+func (r *Request) mark() unsafe.Pointer { return unsafe.Pointer(&r.sum) }
 
 // flights are a device's requests under way, by the mark that comes back with
 // each. Being in here keeps them from the garbage collector.
@@ -51,7 +58,7 @@ func (f *flights) add(r *Request) {
 	if f.by == nil {
 		f.by = make(map[uintptr]*Request)
 	}
-	f.by[uintptr(unsafe.Pointer(r))] = r
+	f.by[uintptr(r.mark())] = r
 }
 
 func (f *flights) take(mark unsafe.Pointer) *Request {
@@ -74,7 +81,7 @@ func (f *flights) len() int {
 // Drivers may have this call (CIOCASYNCCRYPT) or not: EINVAL is what those
 // without say.
 func (s *Session) Submit(r *Request) error {
-	if err := s.check(r.Direction, r.Dst, r.Src, r.IV); err != nil {
+	if err := s.checkRequest(r); err != nil {
 		return &Error{opSubmit, s.dev.path, err}
 	}
 	s.mu.RLock()
@@ -90,27 +97,40 @@ func (s *Session) Submit(r *Request) error {
 		Flags:   uint16(r.Flags),
 		Len:     uint32(len(r.Src)),
 		IV:      unsafe.Pointer(&r.iv),
-		// Not used where there is no hash, and given back: our mark.
-		MAC: unsafe.Pointer(r),
+		MAC:     r.mark(),
+	}
+	if s.hash != 0 {
+		r.op.Flags |= uint16(reset) // a message of its own
 	}
 	r.pin.Pin(r)
-	if len(r.Src) > 0 {
-		r.op.Src = unsafe.Pointer(unsafe.SliceData(r.Src))
-		r.op.Dst = unsafe.Pointer(unsafe.SliceData(r.Dst))
-		r.pin.Pin(r.op.Src)
-		r.pin.Pin(r.op.Dst)
-	}
+	r.op.Src = address(&r.pin, r.Src)
+	r.op.Dst = address(&r.pin, r.Dst)
 	s.dev.flights.add(r)
 	err := s.dev.ioctl(abi.CIOCASYNCCRYPT, unsafe.Pointer(&r.op))
 	if err == nil {
 		return nil
 	}
-	s.dev.flights.take(unsafe.Pointer(r))
+	s.dev.flights.take(r.mark())
 	r.land()
 	if errors.Is(err, syscall.EBUSY) && s.dev.flights.len() > 0 {
 		err = ErrFull
 	}
 	return &Error{opSubmit, s.dev.path, err}
+}
+
+func (s *Session) checkRequest(r *Request) error {
+	if r.Sum != nil || s.cipher == 0 {
+		if err := s.checkSum(r.Sum); err != nil {
+			return err
+		}
+	}
+	if s.cipher != 0 {
+		return s.check(r.Direction, r.Dst, r.Src, r.IV)
+	}
+	if len(r.Dst) > 0 {
+		return fmt.Errorf("a hash has no destination but Sum: %w", syscall.EINVAL)
+	}
+	return checkLen(r.Src)
 }
 
 // land lets go of what the kernel had of it.
@@ -129,8 +149,11 @@ func (d *Device) Fetch(wait bool) (*Request, error) {
 		op := new(abi.CryptOp)
 		err := d.ioctl(abi.CIOCASYNCFETCH, unsafe.Pointer(op))
 		if r := d.flights.take(op.MAC); r != nil {
-			if err == nil && r.Flags&WriteIV != 0 {
-				copy(r.IV, r.iv[:])
+			if err == nil {
+				copy(r.Sum, r.sum[:])
+				if r.Flags&WriteIV != 0 {
+					copy(r.IV, r.iv[:])
+				}
 			}
 			r.land()
 			if err != nil {

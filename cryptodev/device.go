@@ -58,6 +58,17 @@ func (d *Device) Clone() (*Device, error) {
 	return FromFD(fd, d.path)
 }
 
+// PublicKeys asks for the public key operations that the node has, a bit an
+// operation (CRF_... of the API), by the call CIOCASYMFEAT. No driver for Linux
+// has any.
+func (d *Device) PublicKeys() (uint32, error) {
+	ops, err := d.publicKeys()
+	if err != nil {
+		return 0, &Error{opFeatures, d.path, err}
+	}
+	return ops, nil
+}
+
 // File returns a second descriptor of the same open file, for a child process
 // to inherit (exec.Cmd.ExtraFiles) and to make a Device of with [FromFD]. The
 // caller closes it.

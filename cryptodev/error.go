@@ -39,6 +39,11 @@ const (
 	opDecrypt    = "decrypt on"
 	opSubmit     = "submit to"
 	opFetch      = "fetch from"
+	opHash       = "hash on"
+	opCopyHash   = "copy a hash on"
+	opSeal       = "seal on"
+	opUnseal     = "open a sealed message on"
+	opFeatures   = "public key operations of"
 )
 
 // Hint says what to do about the error, "" if nothing better than the error
@@ -61,8 +66,12 @@ func (e *Error) Hint() string {
 		return "the device behind the node is not ready: its host has not started it yet, or has taken it out of service"
 	case syscall.EINVAL:
 		if e.Op == opNewSession {
-			return "the driver does not have this cipher, or not with a key of this length"
+			return "the driver does not have this algorithm, or not with a key of this length"
 		}
+	case syscall.EBADMSG:
+		return "the message, its tag or what was authenticated with it was changed, or the key is another"
+	case syscall.EMSGSIZE:
+		return "it is longer than what the driver does in one piece; cut it"
 	}
 	return ""
 }

@@ -79,3 +79,6 @@ func TestCryptAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations a request", n)
 	}
 }
+
+// exampleDevice stands in for Open("") in examples.
+func exampleDevice() *cryptodev.Device { return cryptodevtest.Example() }

@@ -70,6 +70,7 @@ type Queue struct {
 	cpu      int           // the CPU of its thread, or -1
 	log      *slog.Logger
 	counters *Counters
+	observer Observer // nil for none
 
 	stopping atomic.Bool
 	onHold   *atomic.Bool // of the instance
@@ -122,6 +123,16 @@ type Limiter interface {
 // SetLimiter bounds what the queue takes. Only [Device.NewWorker] may call it.
 func (q *Queue) SetLimiter(l Limiter) { q.limiter = l }
 
+// NextIndex is the index in the available ring at which the next chain will be
+// found, which is what drivers know a request by; ok is false for a packed ring,
+// which has no such thing. Only the worker calls it, on the queue's thread.
+func (q *Queue) NextIndex() (index uint16, ok bool) {
+	if q.ring.split == nil {
+		return 0, false
+	}
+	return q.ring.Base(), true
+}
+
 // Log is the queue's log.
 func (q *Queue) Log() *slog.Logger { return q.log }
 
@@ -173,6 +184,7 @@ func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
 	if err != nil {
 		return nil, closeAfter(wake, fmt.Errorf("worker: %w", err))
 	}
+	q.observer, _ = worker.(Observer)
 	go q.run(worker)
 	return q, nil
 }

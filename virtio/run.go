@@ -131,8 +131,12 @@ func (q *Queue) step(w Worker, batch []*virtq.Chain) (worked bool, err error) {
 
 // publish shows pushed chains to the driver.
 func (q *Queue) publish() {
-	if q.ring.Publish() {
+	notify := q.ring.Publish()
+	if notify {
 		q.notify()
+	}
+	if q.observer != nil {
+		q.observer.Published(notify)
 	}
 }
 
@@ -210,6 +214,9 @@ func (q *Queue) sleep(w Worker) {
 	found := pollRead(timeout, kickFD, q.wake.FD())
 	if found[0] == readable {
 		q.counters.Kicks.Add(1)
+		if q.observer != nil {
+			q.observer.Kicked()
+		}
 		if !q.kick.take() {
 			found[0] = dead
 		}
@@ -220,6 +227,9 @@ func (q *Queue) sleep(w Worker) {
 	}
 	if found[1] == readable {
 		q.wake.Drain()
+		if q.doorbell && q.observer != nil {
+			q.observer.Kicked()
+		}
 	}
 	if q.ring.Attached() != nil {
 		q.ring.SuppressKicks()

@@ -101,6 +101,17 @@ type Worker interface {
 	Close()
 }
 
+// Observer may be implemented by a worker that wants to know when things
+// happen around it. Its methods are called on the queue's thread.
+type Observer interface {
+	// Kicked: the driver has kicked, and Handle may follow.
+	Kicked()
+	// Published: what was pushed since is shown to the driver, and notified
+	// says whether that took an interrupt. It is called when Handle and Poll
+	// have returned.
+	Published(notified bool)
+}
+
 // ConfigChanger is a transport's way to tell a driver that the configuration
 // space changed.
 type ConfigChanger interface {

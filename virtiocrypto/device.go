@@ -47,6 +47,9 @@ const (
 	// MaxSessions is the largest number of sessions.
 	MaxSessions = 1 << slotBits
 
+	// MaxTrace is the largest Options.Trace.
+	MaxTrace = 10_000
+
 	// MinMaxSize and MaxMaxSize bound Options.MaxSize.
 	MinMaxSize = 4 << 10
 	MaxMaxSize = 16 << 20
@@ -87,6 +90,9 @@ type Options struct {
 	Allowed []engine.Algorithm
 	// Rates bound what the device does in a second.
 	Rates Rates
+	// Trace has each data queue follow so many requests a second and log their
+	// way; 0: none.
+	Trace int
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -101,6 +107,7 @@ type Device struct {
 	layout     layout                    // what was negotiated
 	sessions   *sessionTable
 	limits     *limits // nil for none
+	trace      int     // Options.Trace
 	counters   Counters
 
 	notReady atomic.Bool
@@ -129,6 +136,7 @@ func New(o Options) (*Device, error) {
 		{"data queues", o.DataQueues, 1, MaxDataQueues},
 		{"sessions", o.MaxSessions, 1, MaxSessions},
 		{"largest request", o.MaxSize, MinMaxSize, MaxMaxSize},
+		{"requests to trace", o.Trace, 0, MaxTrace},
 	} {
 		if b.value < b.lo || b.value > b.hi {
 			return nil, fmt.Errorf("virtio-crypto device: %s: %d is not between %d and %d", b.what, b.value, b.lo, b.hi)
@@ -145,6 +153,7 @@ func New(o Options) (*Device, error) {
 		has:        make(map[engine.Algorithm]bool),
 		sessions:   newSessionTable(o.MaxSessions),
 		limits:     newLimits(o.Rates),
+		trace:      o.Trace,
 	}
 	any := false
 	for _, s := range o.Engine.Algorithms() {
@@ -187,7 +196,11 @@ func (d *Device) NewWorker(q *virtio.Queue) (virtio.Worker, error) {
 	if q.Index == d.dataQueues {
 		return newControlWorker(d, q)
 	}
-	return newDataWorker(d, q)
+	w, err := newDataWorker(d, q)
+	if err != nil || d.trace == 0 {
+		return w, err
+	}
+	return newTracer(w, d.trace), nil
 }
 
 // Reset drops all sessions, and logs what was counted so far.

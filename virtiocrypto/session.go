@@ -204,6 +204,9 @@ func (d *Device) createSession(p SessionParams) (id uint64, err error) {
 		return 0, err
 	}
 	d.counters.Sessions.Add(1)
+	if d.trace > 0 {
+		d.log.Info("session opened", "session", s.id, "what", kindNames[s.kind])
+	}
 	return s.id, nil
 }
 

@@ -64,6 +64,7 @@ does the cryptography on the host. Programs in the VM reach it through
 		newServeCommand(),
 		newAttachCommand(),
 		newBenchCommand(),
+		newCUSECommand(),
 		newDoctorCommand(),
 		newEnginesCommand(),
 		newTestCommand(),

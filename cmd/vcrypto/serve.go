@@ -151,6 +151,8 @@ The guest's memory must be shared with this process: start QEMU with
 	f.BoolVar(&o.device.Legacy, "legacy", false, "offer DES, Triple DES, ARC4, MD5 and P-192 too, which nothing new should use")
 	f.DurationVar(&o.spin, "spin", config.DefaultSpin, "how long a queue looks for more work before it sleeps")
 	f.IntSliceVar(&o.cpus, "cpus", nil, "pin the queues' threads to these CPUs, in turn (default: the kernel decides)")
+	f.IntVar(&o.device.Trace, "trace", 0, "log the way of so many requests a second, of each queue: times and sizes, no keys and no data")
+	f.Lookup("trace").NoOptDefVal = "1"
 	f.BoolVar(&o.drain, "drain", false, "begin as if SIGUSR1 had come: ask the guest to begin nothing new")
 	f.StringVar(&o.name, "name", "", "the device's name in the log")
 	f.StringVar(&o.config, "config", "", "serve the devices of this file (docs/vcrypto.toml is an example)")

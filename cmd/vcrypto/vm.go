@@ -27,6 +27,7 @@ const (
 	driverOurs   = "vcrypto"
 	driverInTree = "in-tree"
 	driverNone   = "none"
+	driverCUSE   = "cuse"
 )
 
 // vmOptions are the flags of vcrypto vm.
@@ -35,7 +36,7 @@ type vmOptions struct {
 	queues                   int
 	qemu, kernel, modules    string
 	driver, machine          string
-	add, share               []string
+	add, share, serve        []string
 	memory, cpus             int
 	logFile                  string
 	bootTimeout              time.Duration
@@ -57,6 +58,7 @@ system; "make setup" provides them.`,
 		Example: `  vcrypto vm -- vcrypto test --procs 8
   vcrypto vm
   vcrypto vm --driver in-tree -- grep -A8 virtio_crypto /proc/crypto
+  vcrypto vm --serve=--trace=5 --log vm.log
   vcrypto vm --add ./mytest:/usr/bin/mytest -- mytest /dev/crypto
   tar c . | vcrypto vm --engine gocrypto -- sh -c 'tar x; ls -l'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -69,7 +71,8 @@ system; "make setup" provides them.`,
 	f.StringVar(&o.route, "route", "", "QEMU's device for it: generic, vfio-user or cryptodev (default: the best this QEMU has)")
 	f.StringVar(&o.engine, "engine", "auto", "what does the cryptography (vcrypto engines lists them)")
 	f.IntVar(&o.queues, "queues", 1, "data queues of the device")
-	f.StringVar(&o.driver, "driver", driverOurs, "the guest's driver: vcrypto (/dev/crypto), in-tree (the kernel's crypto API) or none")
+	f.StringVar(&o.driver, "driver", driverOurs, "the guest's driver: vcrypto (/dev/crypto), in-tree (the kernel's crypto API), cuse (none, and the module that vcrypto cuse needs) or none")
+	f.StringArrayVar(&o.serve, "serve", nil, "a further flag for the device's vcrypto serve, such as --serve=--trace=5")
 	f.StringVar(&o.qemu, "qemu", "", "QEMU to use (default: one that carries the whole device, or that of $PATH)")
 	f.StringVar(&o.kernel, "kernel", "", "guest kernel: an image, or a version in the cache (default: the one the driver was built for)")
 	f.StringVar(&o.modules, "modules", "", "folder of the kernel's modules (default: lib/modules/VERSION beside it)")
@@ -168,9 +171,11 @@ func (o vmOptions) config() (vm.Config, error) {
 		c.Insmod = []vm.Insmod{{Path: path}}
 	case driverInTree:
 		c.Modules = []string{"virtio_crypto"}
+	case driverCUSE:
+		c.Modules = []string{"cuse"}
 	case driverNone:
 	default:
-		return c, fmt.Errorf("--driver %q: there are %s, %s and %s", o.driver, driverOurs, driverInTree, driverNone)
+		return c, fmt.Errorf("--driver %q: there are %s, %s, %s and %s", o.driver, driverOurs, driverInTree, driverCUSE, driverNone)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -243,6 +248,7 @@ func startDaemon(ctx context.Context, cancel context.CancelCauseFunc, o vmOption
 	if o.queues != 1 {
 		args = append(args, "--queues", fmt.Sprint(o.queues))
 	}
+	args = append(args, o.serve...)
 	d := &daemon{cmd: exec.Command(self, args...), exited: make(chan struct{})}
 	said := &lastBytes{tee: log}
 	d.cmd.Stdout, d.cmd.Stderr = said, said

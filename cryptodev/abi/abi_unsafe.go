@@ -95,6 +95,15 @@ const (
 	CipherAESGCM = 50 // CRYPTO_AES_GCM
 	CipherAESCCM = 51 // CRYPTO_AES_CCM
 	CipherNull   = 16 // CRYPTO_NULL
+
+	CipherDESCBC             = 1   // CRYPTO_DES_CBC
+	Cipher3DESCBC            = 2   // CRYPTO_3DES_CBC
+	CipherBlowfishCBC        = 3   // CRYPTO_BLF_CBC
+	CipherAESCFB             = 24  // CRYPTO_AES_CFB
+	CipherAESOFB             = 25  // CRYPTO_AES_OFB
+	CipherCamelliaCBC        = 101 // CRYPTO_CAMELLIA_CBC
+	CipherTLS11AESCBCHMACSHA = 108 // CRYPTO_TLS11_AES_CBC_HMAC_SHA1
+	CipherTLS12AESCBCHMACSHA = 109 // CRYPTO_TLS12_AES_CBC_HMAC_SHA256
 )
 
 // Hashes and MACs, likewise.
@@ -111,6 +120,9 @@ const (
 	HashHMACSHA256 = 18  // CRYPTO_SHA2_256_HMAC
 	HashHMACSHA384 = 19  // CRYPTO_SHA2_384_HMAC
 	HashHMACSHA512 = 20  // CRYPTO_SHA2_512_HMAC
+
+	HashRIPEMD160     = 102 // CRYPTO_RIPEMD160
+	HashHMACRIPEMD160 = 8   // CRYPTO_RIPEMD160_HMAC
 )
 
 // Operations of CryptOp.Op.
@@ -126,6 +138,8 @@ const (
 	FlagReset      = 1 << 6 // COP_FLAG_RESET: of a hash, begin anew
 	FlagWriteIV    = 1 << 2 // COP_FLAG_WRITE_IV
 	FlagNoZeroCopy = 1 << 3 // COP_FLAG_NO_ZC
+	FlagAEADTLS    = 1 << 4 // COP_FLAG_AEAD_TLS_TYPE: TLS record rules
+	FlagAEADSRTP   = 1 << 5 // COP_FLAG_AEAD_SRTP_TYPE: SRTP packet rules
 )
 
 // InfoKernelDriverOnly in SessionInfoOp.Flags, SIOP_FLAG_KERNEL_DRIVER_ONLY:
@@ -138,6 +152,7 @@ const (
 	CIOCGSESSION  = iocRead | iocWrite | unsafe.Sizeof(SessionOp{})<<iocSizeShift | iocType | 102
 	CIOCFSESSION  = iocWrite | 4<<iocSizeShift | iocType | 103
 	CIOCCRYPT     = iocRead | iocWrite | unsafe.Sizeof(CryptOp{})<<iocSizeShift | iocType | 104
+	CIOCASYMFEAT  = iocRead | 4<<iocSizeShift | iocType | 106
 	CIOCGSESSINFO = iocRead | iocWrite | unsafe.Sizeof(SessionInfoOp{})<<iocSizeShift | iocType | 107
 
 	CIOCAUTHCRYPT  = iocRead | iocWrite | unsafe.Sizeof(AuthOp{})<<iocSizeShift | iocType | 109

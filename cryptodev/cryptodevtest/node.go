@@ -3,9 +3,9 @@
 // Package cryptodevtest has a cryptodev node made of Go, for tests of package
 // cryptodev and of what is built on it, on machines without a real one.
 //
-// It answers the ioctls as cryptodev-linux 1.14 does, errno by errno, as far
-// as ciphers go. Tests also ask [Open] for a device: that is the real node
-// which the environment names, or else this one.
+// It answers the ioctls as cryptodev-linux 1.14 does, errno by errno: it is
+// package node for callers in the same process. Tests also ask [Open] for a
+// device: that is the real node which the environment names, or else this one.
 package cryptodevtest
 
 import (
@@ -20,6 +20,8 @@ import (
 
 	"vcrypto/cryptodev"
 	"vcrypto/cryptodev/abi"
+	"vcrypto/cryptodev/node"
+	"vcrypto/engine/gocrypto"
 )
 
 // Env is the environment variable that names a real node. Where it is set
@@ -36,23 +38,51 @@ var Names = map[string]cryptodev.Cipher{
 	"aes-cbc": cryptodev.AESCBC,
 	"aes-ctr": cryptodev.AESCTR,
 	"aes-ecb": cryptodev.AESECB,
+	"aes-gcm": cryptodev.AESGCM,
+	"aes-ccm": cryptodev.AESCCM,
 }
 
-// Required returns the ciphers that a device from Open must have.
+// Required returns the ciphers that a device from Open must have, but AEADs.
 func Required(t testing.TB) []cryptodev.Cipher {
 	t.Helper()
 	if os.Getenv(Env) == "" {
-		return slices.Collect(maps.Values(Names))
+		return slices.DeleteFunc(slices.Collect(maps.Values(Names)), cryptodev.Cipher.AEAD)
 	}
 	var all []cryptodev.Cipher
 	for name := range strings.SplitSeq(cmp.Or(os.Getenv(EnvCiphers), "aes-cbc"), ",") {
 		c, ok := Names[name]
 		if !ok {
-			t.Fatalf("%s: %q is none of aes-cbc, aes-ctr and aes-ecb", EnvCiphers, name)
+			t.Fatalf("%s: %q is none of aes-cbc, aes-ctr, aes-ecb, aes-gcm and aes-ccm", EnvCiphers, name)
 		}
-		all = append(all, c)
+		if !c.AEAD() {
+			all = append(all, c)
+		}
 	}
 	return all
+}
+
+// MustHave reports whether a device from Open must have sessions of a kind. A
+// real node must have the hashes that its kernel has at least, and the ciphers
+// of Required; this package's all but CCM, which Go's library lacks.
+func MustHave(p cryptodev.SessionParams) bool {
+	if os.Getenv(Env) == "" {
+		return p.Cipher != cryptodev.AESCCM
+	}
+	if p.Cipher == 0 {
+		return true
+	}
+	for name := range strings.SplitSeq(cmp.Or(os.Getenv(EnvCiphers), "aes-cbc"), ",") {
+		if Names[name] == p.Cipher {
+			return true
+		}
+	}
+	return false
+}
+
+// Example returns a device of this package's for an example.
+func Example() *cryptodev.Device {
+	d, _ := new(Node).open()
+	return d
 }
 
 // Open returns a device for a test: a real node if the environment names one,
@@ -94,45 +124,64 @@ type Node struct {
 	Spoil func(op *abi.CryptOp, result []byte)
 
 	mu       sync.Mutex
-	sessions int
+	sessions map[*file]int
 	requests int
 }
 
+// room is how many asynchronous requests a file holds: as few as make a test
+// see it.
+const room = 8
+
 // Open opens the node. The test closes the device at its end.
 func (n *Node) Open(t testing.TB) *cryptodev.Device {
-	d := cryptodev.New(&file{node: n, sessions: map[uint32]*session{}}, "fake:/dev/crypto")
+	d, f := n.open()
+	t.Cleanup(func() { f.Close() })
 	closeAtEnd(t, d)
 	return d
 }
 
-// Sessions returns the number of sessions that are open.
-func (n *Node) Sessions() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.sessions
+func (n *Node) open() (*cryptodev.Device, *node.Node) {
+	f := node.New(node.Options{
+		Engine: gocrypto.New(), Driver: "fake", InfoFlags: abi.InfoKernelDriverOnly, MaxAsync: room,
+	})
+	return cryptodev.New(&file{node: n, file: f.Open(nil)}, "fake:/dev/crypto"), f
 }
 
-// Requests returns the number of CIOCCRYPT calls so far.
+// Sessions returns the number of sessions that are open.
+func (n *Node) Sessions() (all int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, open := range n.sessions {
+		all += open
+	}
+	return all
+}
+
+// sessionsOf notes how many a file has.
+func (n *Node) sessionsOf(f *file) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.sessions == nil {
+		n.sessions = make(map[*file]int)
+	}
+	n.sessions[f] = f.file.Sessions()
+}
+
+// Requests returns the number of CIOCCRYPT and CIOCASYNCCRYPT calls so far.
 func (n *Node) Requests() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.requests
 }
 
-func (n *Node) count(sessions, requests int) {
+func (n *Node) counted() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.sessions += sessions
-	n.requests += requests
+	n.requests++
 }
 
+// takes says whether the node has a cipher with keys of a length.
 func (n *Node) takes(cipher uint32, keyLen uint32) bool {
-	ciphers, keySizes := n.Ciphers, n.KeySizes
-	if ciphers == nil {
-		ciphers = []cryptodev.Cipher{abi.CipherAESCBC, abi.CipherAESCTR, abi.CipherAESECB}
-	}
-	if keySizes == nil {
-		keySizes = []int{16, 24, 32}
-	}
-	return slices.Contains(ciphers, cryptodev.Cipher(cipher)) && slices.Contains(keySizes, int(keyLen))
+	return (n.Ciphers == nil || slices.Contains(n.Ciphers, cryptodev.Cipher(cipher))) &&
+		(n.KeySizes == nil || slices.Contains(n.KeySizes, int(keyLen)))
 }

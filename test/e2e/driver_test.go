@@ -172,7 +172,7 @@ func TestDevcrypto(t *testing.T) {
 		return
 	}
 	v := boot(t, c)
-	const env = "VCRYPTO_TEST_DEVICE=/dev/crypto VCRYPTO_TEST_CIPHERS=aes-cbc,aes-ctr,aes-ecb"
+	const env = "VCRYPTO_TEST_DEVICE=/dev/crypto VCRYPTO_TEST_CIPHERS=aes-cbc,aes-ctr,aes-ecb,aes-gcm,aes-ccm"
 	for _, command := range []string{
 		env + " /tests/cryptodev.test -test.v",
 		env + " /tests/engine-devcrypto.test -test.v",
@@ -182,7 +182,7 @@ func TestDevcrypto(t *testing.T) {
 	} {
 		out, err := try(t, v, "sh", "-c", command)
 		if err != nil {
-			t.Errorf("%s: %v\n%s", command, err, tail(out, 40))
+			t.Errorf("%s: %v\n%s", command, err, tail(out, 100))
 		}
 		if strings.Contains(out, "--- SKIP") {
 			t.Errorf("%s skipped a test:\n%s", command, tail(out, 40))

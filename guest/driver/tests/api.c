@@ -400,13 +400,18 @@ static void others(void *bad)
 	ok_errno(ioctl(fd, CIOCCPHASH, &cph), ENOENT, "CIOCCPHASH of an unknown session");
 	ok_errno(ioctl(fd, CIOCCPHASH, bad), EFAULT, "CIOCCPHASH of a bad pointer");
 
-	ok_errno(ioctl(fd, CRIOGET, &copy), 0, "CRIOGET");
-	ok(copy > 2 && copy != fd, "it is another descriptor");
-	ok(!(fcntl(copy, F_GETFD) & FD_CLOEXEC), "not close-on-exec");
-	ok_errno(do_crypt(copy, a, COP_ENCRYPT, buf, buf, 16, iv0), 0, "of the same file: its sessions work");
-	close(copy);
-	ok_errno(do_crypt(fd, a, COP_ENCRYPT, buf, buf, 16, iv0), 0, "and go on when it is closed");
-	ok_errno(ioctl(fd, CRIOGET, bad), EFAULT, "CRIOGET of a bad pointer");
+	if (cuse) {
+		/* No program can give its callers descriptors. */
+		ok_errno(ioctl(fd, CRIOGET, &copy), EINVAL, "CRIOGET");
+	} else {
+		ok_errno(ioctl(fd, CRIOGET, &copy), 0, "CRIOGET");
+		ok(copy > 2 && copy != fd, "it is another descriptor");
+		ok(!(fcntl(copy, F_GETFD) & FD_CLOEXEC), "not close-on-exec");
+		ok_errno(do_crypt(copy, a, COP_ENCRYPT, buf, buf, 16, iv0), 0, "of the same file: its sessions work");
+		close(copy);
+		ok_errno(do_crypt(fd, a, COP_ENCRYPT, buf, buf, 16, iv0), 0, "and go on when it is closed");
+		ok_errno(ioctl(fd, CRIOGET, bad), EFAULT, "CRIOGET of a bad pointer");
+	}
 	end_session(fd, a);
 	end_session(fd, b);
 

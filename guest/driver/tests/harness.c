@@ -11,6 +11,7 @@
 const char *node = "/dev/crypto";
 bool require_all;
 bool quick;
+bool cuse;
 static int more_flags;
 
 static int tests, failures;
@@ -23,12 +24,14 @@ void setup(int argc, char **argv)
 			require_all = true;
 		else if (!strcmp(argv[i], "--quick"))
 			quick = true;
+		else if (!strcmp(argv[i], "--cuse"))
+			cuse = true;
 		else if (!strcmp(argv[i], "--no-zc"))
 			more_flags = COP_FLAG_NO_ZC;
 		else if (argv[i][0] != '-')
 			node = argv[i];
 		else
-			die("usage: %s [--require-all] [--quick] [--no-zc] [NODE]", argv[0]);
+			die("usage: %s [--require-all] [--quick] [--cuse] [--no-zc] [NODE]", argv[0]);
 	}
 }
 

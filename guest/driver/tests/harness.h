@@ -16,9 +16,10 @@
 extern const char *node;	/* the device under test */
 extern bool require_all;	/* a cipher that is not offered is a failure */
 extern bool quick;
+extern bool cuse;		/* the node is a program's, not a driver's */
 
 /*
- * Arguments: [--require-all] [--quick] [--no-zc] [NODE]. With --no-zc every
+ * Arguments: [--require-all] [--quick] [--cuse] [--no-zc] [NODE]. With --no-zc every
  * CIOCCRYPT has COP_FLAG_NO_ZC: cryptodev-linux itself, on which these tests
  * can be checked, does not survive some bad pointers without.
  */

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cuse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// channelPath is the kernel's end.
+const channelPath = "/dev/cuse"
+
+// classPath is where the kernel shows a device that was made.
+const classPath = "/sys/class/cuse"
+
+// server is a device at work.
+type server struct {
+	dev Device
+	log *slog.Logger
+	fd  int
+
+	mu    sync.Mutex
+	last  uint64
+	files map[uint64]*openFile // by the number the kernel knows them by
+}
+
+// openFile is a file and who waits for it.
+type openFile struct {
+	File
+
+	mu     sync.Mutex
+	poller uint64 // the kernel's name for who polls
+	polled bool
+}
+
+// Serve makes /dev/NAME and serves it until ctx ends or the kernel ends it.
+func Serve(ctx context.Context, o Options, dev Device) error {
+	if err := checkName(o.Name); err != nil {
+		return err
+	}
+	node := filepath.Join("/dev", o.Name)
+	if _, err := os.Lstat(node); err == nil {
+		return fmt.Errorf("%s is there already: unload the driver that made it, or choose another --name", node)
+	}
+	fd, err := unix.Open(channelPath, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w%s", channelPath, err, hint(err))
+	}
+	defer unix.Close(fd)
+	s := &server{dev: dev, log: o.Log, fd: fd, files: make(map[uint64]*openFile)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if err := s.start(o.Name); err != nil {
+		return err
+	}
+	if err := o.own(node); err != nil {
+		return err
+	}
+	s.log.Info("serving", "node", node)
+
+	// Reads wait in the kernel; ending the connection there ends them.
+	var workers sync.WaitGroup
+	gone := make(chan error, 1)
+	for range max(2, runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			if err := s.work(); err != nil {
+				select {
+				case gone <- err:
+				default:
+				}
+			}
+		})
+	}
+	select {
+	case err = <-gone:
+	case <-ctx.Done():
+	}
+	abort := filepath.Join(classPath, o.Name, "abort")
+	if e := os.WriteFile(abort, []byte("1"), 0); e != nil && err == nil {
+		return fmt.Errorf("end the device: %w", e) // its threads end with the process
+	}
+	workers.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.files {
+		f.Close()
+	}
+	return err
+}
+
+// hint says what to do about an error of opening the channel.
+func hint(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+		return ": load the kernel's module (`modprobe cuse`)"
+	case errors.Is(err, fs.ErrPermission):
+		return ": run as root"
+	}
+	return ""
+}
+
+// own gives the node its owner and mode.
+func (o Options) own(node string) error {
+	// The number that the kernel chose: somebody may have made the node
+	// meanwhile.
+	text, err := os.ReadFile(filepath.Join(classPath, o.Name, "dev"))
+	if err != nil {
+		return fmt.Errorf("find the device that was made: %w", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(node, &st); err != nil {
+		return fmt.Errorf("%s was not made: %w (is /dev a devtmpfs?)", node, err)
+	}
+	major, minor, _ := strings.Cut(strings.TrimSpace(string(text)), ":")
+	if strconv.Itoa(int(unix.Major(st.Rdev))) != major || strconv.Itoa(int(unix.Minor(st.Rdev))) != minor {
+		return fmt.Errorf("%s is another device's: choose another --name", node)
+	}
+	if o.GID >= 0 {
+		if err := os.Chown(node, -1, o.GID); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(node, o.Mode)
+}
+
+// start answers the kernel's first request: the device is there then.
+func (s *server) start(name string) error {
+	buf := make([]byte, bufferSize)
+	n, err := s.read(buf)
+	if err != nil {
+		return err
+	}
+	h, body, err := parse(buf[:n])
+	if err != nil {
+		return err
+	}
+	if h.opcode != opInit || len(body) < initInSize || order.Uint32(body) != protocolMajor {
+		return fmt.Errorf("the kernel speaks another protocol: opcode %d, version %d", h.opcode, order.Uint32(body))
+	}
+	if err := s.write(initAnswer(h.unique, name)); err != nil {
+		return fmt.Errorf("make /dev/%s: %w", name, err)
+	}
+	return nil
+}
+
+// read reads a request.
+func (s *server) read(buf []byte) (int, error) {
+	for {
+		n, err := unix.Read(s.fd, buf)
+		switch {
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOENT):
+			// ENOENT: who made it was interrupted before it was read.
+		case err != nil:
+			return 0, fmt.Errorf("read %s: %w", channelPath, err)
+		default:
+			return n, nil
+		}
+	}
+}
+
+// write writes an answer, or a notification.
+func (s *server) write(b []byte) error {
+	for {
+		_, err := unix.Write(s.fd, b)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// work answers requests until the kernel ends the device.
+func (s *server) work() error {
+	buf, out := make([]byte, bufferSize), make([]byte, 0, bufferSize)
+	var call Call
+	for {
+		n, err := s.read(buf)
+		if errors.Is(err, unix.ENODEV) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		h, body, err := parse(buf[:n])
+		if err != nil {
+			return err
+		}
+		answer := out[:outHeaderSize]
+		errno := syscall.Errno(0)
+		switch h.opcode {
+		case opInterrupt:
+			continue // nothing here waits; and it wants no answer
+		case opIoctl:
+			answer, errno = s.ioctl(h, body, answer, &call)
+		case opPoll:
+			answer, errno = s.poll(body, answer)
+		case opOpen:
+			answer, errno = s.open(h, answer)
+		case opRelease:
+			errno = s.release(body)
+		default:
+			errno = syscall.EINVAL // read and write among them
+		}
+		if errno != 0 {
+			answer = out[:outHeaderSize]
+		}
+		err = s.write(putHeader(answer, h.unique, -int32(errno)))
+		// Keys and data have been in these.
+		clear(buf[:n])
+		clear(answer)
+		if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV) {
+			s.log.Warn("answering", "opcode", h.opcode, "err", err)
+		}
+	}
+}
+
+func (s *server) open(h header, answer []byte) ([]byte, syscall.Errno) {
+	o := new(openFile)
+	f, err := s.dev.Open(h.uid, func() { s.wake(o) })
+	if err != nil {
+		return nil, errnoOf(err)
+	}
+	o.File = f
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last++
+	s.files[s.last] = o
+	answer = order.AppendUint64(answer, s.last)
+	return append(answer, make([]byte, openOutSize-8)...), 0
+}
+
+func (s *server) release(body []byte) syscall.Errno {
+	if len(body) < releaseInSize {
+		return syscall.EINVAL
+	}
+	id := order.Uint64(body)
+	s.mu.Lock()
+	f := s.files[id]
+	delete(s.files, id)
+	s.mu.Unlock()
+	if f != nil {
+		f.Close()
+	}
+	return 0
+}
+
+func (s *server) file(id uint64) *openFile {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.files[id]
+}
+
+// ioctl has the file do a call, as far as it gets in this round.
+func (s *server) ioctl(h header, body, answer []byte, c *Call) ([]byte, syscall.Errno) {
+	in, data, err := parseIoctl(body)
+	if err != nil {
+		s.log.Warn("ioctl", "err", err)
+		return nil, syscall.EINVAL
+	}
+	f := s.file(in.file)
+	if f == nil {
+		return nil, syscall.EBADF
+	}
+	*c = Call{
+		Cmd: in.cmd, Arg: in.arg, Compat: in.flags&ioctlCompat != 0, UID: h.uid,
+		pid: int(h.pid), data: data, room: int(in.outSize),
+		in: c.in[:0], out: c.out[:0], at: c.at[:0], far: c.far[:0], buf: c.buf[:0],
+	}
+	err = f.Ioctl(c)
+	defer clear(c.buf)
+	var told *Told
+	switch {
+	case errors.Is(err, ErrAgain):
+		return putRetry(answer, c.in, c.out), 0
+	case errors.As(err, &told):
+		return putIoctl(answer, -int32(errnoOf(told.Err)), c.buf[:c.written]), 0
+	case err != nil:
+		return nil, errnoOf(err)
+	}
+	return putIoctl(answer, 0, c.buf[:c.written]), 0
+}
+
+func (s *server) poll(body, answer []byte) ([]byte, syscall.Errno) {
+	if len(body) < pollInSize {
+		return nil, syscall.EINVAL
+	}
+	f := s.file(order.Uint64(body))
+	if f == nil {
+		return nil, syscall.EBADF
+	}
+	if order.Uint32(body[16:])&pollNotify != 0 {
+		f.mu.Lock()
+		f.poller, f.polled = order.Uint64(body[8:]), true
+		f.mu.Unlock()
+	}
+	readable, writable := f.Poll()
+	var events uint32
+	if readable {
+		events |= unix.POLLIN | pollRdNorm
+	}
+	if writable {
+		events |= unix.POLLOUT | pollWrNorm
+	}
+	answer = order.AppendUint32(answer, events)
+	return append(answer, make([]byte, pollOutSize-4)...), 0
+}
+
+// wake has the kernel ask again, for whoever polls.
+func (s *server) wake(f *openFile) {
+	f.mu.Lock()
+	poller, polled := f.poller, f.polled
+	f.mu.Unlock()
+	if !polled {
+		return
+	}
+	b := order.AppendUint64(make([]byte, outHeaderSize, outHeaderSize+8), poller)
+	// A notification has no number, and its code where an error would be.
+	if err := s.write(putHeader(b, 0, notifyPoll)); err != nil && !errors.Is(err, unix.ENODEV) {
+		s.log.Warn("telling of an event", "err", err)
+	}
+}
+
+// errnoOf returns an error's number, EIO where it has none.
+func errnoOf(err error) syscall.Errno {
+	var errno syscall.Errno
+	if errors.As(err, &errno) && errno != 0 {
+		return errno
+	}
+	return syscall.EIO
+}

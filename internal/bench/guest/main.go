@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Guest measures what a program in a guest gets from its cryptodev nodes, side
+// by side in one VM: our device with our driver, the classic way, and a node
+// without a driver. It prints what it found as JSON, which
+// internal/bench/report/guest draws.
+//
+// The classic way is a device of QEMU's own (virtio-crypto-pci on the builtin
+// back-end). If the sources of cryptodev-linux are named it has the kernel's
+// driver and that module on it; if not, ours.
+//
+// Nodes take turns size by size, and again from the beginning: what else the
+// machine does meets all of them, and the best of the rounds counts.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+)
+
+// Report is what is printed.
+type Report struct {
+	CPU, QEMU, Kernel, Accelerator string
+	GuestCPUs                      int
+	Engine                         string
+	Depth                          int // asynchronous requests in flight
+	Nodes                          []Node
+	Results                        []Result
+}
+
+// Node is one of those that were measured.
+type Node struct {
+	Name  string // ours, classic, builtin or cuse
+	About string
+}
+
+// Result is the best of a node's rounds.
+type Result struct {
+	Node      string
+	Algorithm string  `json:"algorithm"`
+	Driver    string  `json:"driver"`
+	Async     bool    `json:"async"`
+	Size      int     `json:"size"`             // bytes of a chunk
+	BytesPerS float64 `json:"bytes_per_second"` // of the round that was best
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.vcrypto, "vcrypto", "bin/vcrypto", "the program")
+	flag.StringVar(&o.driver, "driver", "bin/virtio_cryptodev.ko", "our driver")
+	flag.StringVar(&o.classic, "cryptodev-linux", "", "the sources of cryptodev-linux, to measure it too")
+	flag.StringVar(&o.engine, "engine", "auto", "what our device works with")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often everything is measured")
+	flag.IntVar(&o.depth, "depth", 64, "asynchronous requests in flight")
+	flag.DurationVar(&o.time, "time", 300*time.Millisecond, "how long each")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	r, err := measure(ctx, o)
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(r)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "guest:", err)
+		os.Exit(1)
+	}
+}
+
+// sizes are the chunks, in bytes.
+var sizes = []int{256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536}
+
+// moreSizes are those of algorithms that are in a table only.
+var moreSizes = []int{512, 4096, 65536}
+
+// more are algorithms that our node is measured with besides.
+var more = []string{"aes-ctr", "aes-xts", "aes-gcm", "sha256", "hmac-sha256", "null"}
+
+// best keeps the best of each.
+type best map[Result]float64
+
+func (b best) add(r Result) {
+	speed := r.BytesPerS
+	r.BytesPerS = 0
+	b[r] = max(b[r], speed)
+}
+
+func measure(ctx context.Context, o options) (*Report, error) {
+	g, err := start(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer g.close()
+	report := g.report
+	all := make(best)
+	for round := range o.rounds {
+		for _, async := range []bool{false, true} {
+			for _, size := range sizes {
+				for _, n := range g.nodes {
+					if err := g.speed(ctx, n, "aes-cbc", async, size, all); err != nil {
+						return nil, err
+					}
+				}
+			}
+			fmt.Fprintf(os.Stderr, "round %d of %d, async: %t\n", round+1, o.rounds, async)
+		}
+		for _, alg := range more {
+			for _, size := range moreSizes {
+				if err := g.speed(ctx, g.nodes[0], alg, false, size, all); err != nil {
+					return nil, err
+				}
+				if alg == "aes-gcm" {
+					continue // the API has no such calls
+				}
+				if err := g.speed(ctx, g.nodes[0], alg, true, size, all); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	for r, speed := range all {
+		r.BytesPerS = speed
+		report.Results = append(report.Results, r)
+	}
+	return &report, nil
+}
+
+// speed measures one thing once.
+func (g *guest) speed(ctx context.Context, n node, alg string, async bool, size int, all best) error {
+	args := []string{"speed", n.path, "--json", "--alg", alg, "--size", fmt.Sprint(size), "--time", g.o.time.String(), "--depth", fmt.Sprint(g.o.depth)}
+	if async {
+		args = append(args, "--async")
+	}
+	out, err := g.vm.Command(ctx, "vcrypto", args...).Output()
+	if err != nil {
+		return fmt.Errorf("vcrypto %s: %w", strings.Join(args, " "), err)
+	}
+	r := Result{Node: n.Name}
+	if err := json.Unmarshal(out, &r); err != nil {
+		return fmt.Errorf("vcrypto %s printed %q: %w", strings.Join(args, " "), out, err)
+	}
+	all.add(r)
+	return nil
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"vcrypto/internal/vm"
+)
+
+// TestCUSE: /dev/crypto from a program, without a driver of ours and without
+// a device. The driver's own tests of the API pass on it.
+func TestCUSE(t *testing.T) {
+	c := vm.Config{
+		CPUs:    2,
+		Modules: []string{"cuse"},
+		Files:   []vm.File{{Host: built(t, "vcrypto"), Guest: "/usr/bin/vcrypto"}},
+	}
+	for _, name := range []string{"abi", "api", "compat", "modes", "async"} {
+		c.Files = append(c.Files, driverTest(t, name))
+	}
+	v := boot(t, c)
+	d := startCUSE(t, v)
+	if nodes := run(t, v, "ls", "-l", "/dev/crypto"); !strings.HasPrefix(nodes, "crw-rw-rw-") {
+		t.Errorf("node: %s", nodes)
+	}
+	commands := [][]string{
+		{"vcrypto", "test"},
+		{"vcrypto", "test", "--procs", "8"},
+		{"vcrypto", "test", "--procs", "8", "--shared-fd"},
+		{"vcrypto", "test", "--size", "3145728"},
+		{"/tests/abi"},
+		{"/tests/api", "--cuse"},
+		{"/tests/compat", "--cuse"},
+		{"/tests/modes", "--cuse"},
+		{"vcrypto", "speed", "--async", "--time", "20ms"},
+		{"vcrypto", "test"},
+	}
+	if testAll {
+		commands = append(commands, []string{"/tests/async", "--cuse", "--quick"})
+	}
+	for _, command := range commands {
+		if out, err := try(t, v, command[0], command[1:]...); err != nil {
+			t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, failures(out))
+		}
+	}
+	if out, err := try(t, v, "vcrypto", "cuse"); err == nil || !strings.Contains(out, "there already") {
+		t.Errorf("a second one: %v, %q", err, out)
+	}
+	run(t, v, "sh", "-c", "kill -TERM $(pidof vcrypto)")
+	if err := d.Wait(); err != nil {
+		t.Errorf("vcrypto cuse: %v", err)
+	}
+	if out, err := try(t, v, "ls", "/dev/crypto"); err == nil {
+		t.Errorf("the node stayed: %s", out)
+	}
+	cleanLog(t, v)
+}
+
+// startCUSE has the guest make /dev/crypto by vcrypto cuse.
+func startCUSE(t *testing.T, v *vm.VM, args ...string) *vm.Cmd {
+	t.Helper()
+	d := v.Command(t.Context(), "vcrypto", append([]string{"cuse"}, args...)...)
+	log := new(output)
+	d.Stdout, d.Stderr = log, log
+	if err := d.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("vcrypto cuse:\n%s", log)
+		}
+	})
+	log.waitFor(t, "msg=serving")
+	return d
+}
+
+// failures returns what a test program said that is not good.
+func failures(out string) string {
+	var bad []string
+	for line := range strings.Lines(out) {
+		if !strings.HasPrefix(line, "ok ") {
+			bad = append(bad, line)
+		}
+	}
+	return tail(strings.Join(bad, ""), 40)
+}
