@@ -27,8 +27,8 @@ driver: ## build the guest driver for the guest kernel
 	@scripts/setup driver vm
 	@mkdir -p bin
 	kernel=$$(scripts/fetch-guest-kernel); \
-	$(MAKE) -C guest/driver KDIR=/lib/modules/$${kernel##*/}/build
-	cp guest/driver/virtio_cryptodev.ko bin/
+	$(MAKE) -C guest/driver KDIR=/lib/modules/$${kernel##*/}/build modules taken
+	cp guest/driver/virtio_cryptodev.ko guest/driver/tests/taken/taken.ko bin/
 
 # With the headers and compilers of the suites, which stay in the cache folder.
 KERNEL_SUITES = bookworm-backports trixie-backports

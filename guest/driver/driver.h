@@ -569,6 +569,7 @@ void vcd_kcrypto_exit(void);
 void vcd_kcrypto_device_init(struct vcd_device *d);
 void vcd_kcrypto_queue_init(struct vcd_queue *q);
 void vcd_kcrypto_add(struct vcd_device *d);
+void vcd_kcrypto_settle(void);
 void vcd_kcrypto_quiesce(struct vcd_device *d);
 void vcd_kwake(struct vcd_device *d);
 

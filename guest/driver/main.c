@@ -233,6 +233,7 @@ static void vcd_remove(struct virtio_device *vdev)
 	struct vcd_device *d = vdev->priv;
 
 	unregister_reboot_notifier(&d->reboot);
+	vcd_kcrypto_settle();
 	vcd_stats_remove(d);
 	vcd_nodes_remove(d);
 	mutex_lock(&d->lock);
