@@ -41,6 +41,11 @@ drivers: driver ## build the guest driver for newer kernels too, and fetch these
 		scripts/fetch-guest-kernel --suite $$suite $$version; \
 	done
 
+.PHONY: check-driver
+check-driver: ## the kernel's checkpatch and sparse on the guest driver
+	@scripts/setup driver vm check
+	scripts/check-driver
+
 .PHONY: setup
 setup: ## install what building, VMs and tests need
 	@scripts/setup build driver vm qemu
@@ -77,7 +82,7 @@ unit:
 	go test -tags '$(TAGS)' -run 'AllocatesNothing|NothingIsAllocated' ./virtio/... ./virtiocrypto/...
 
 .PHONY: test-all
-test-all: test drivers ## every QEMU and kernel that Debian's suites have, every long test
+test-all: test drivers check-driver ## every QEMU and kernel that Debian's suites have, every long test
 	@scripts/fetch-qemu bookworm-backports >/dev/null
 	VCRYPTO_TEST_ALL=1 go test -count=1 -timeout 60m ./test/e2e
 

@@ -494,7 +494,8 @@ void vcd_kcrypto_add(struct vcd_device *d)
 	}
 	mutex_unlock(&vcd_kalgs_lock);
 	if (n)
-		pr_info("%s: %u algorithms for the kernel, with priority %d\n", d->name, n, priority);
+		pr_info("%s: %u algorithms for the kernel, with priority %d\n",
+			d->name, n, priority);
 }
 
 int vcd_kcrypto_init(void)

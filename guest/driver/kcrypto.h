@@ -86,10 +86,10 @@ int vcd_kslice(struct scatterlist *to, unsigned int room, struct scatterlist *fr
 int vcd_kreq_send(struct vcd_kreq *k, struct vcd_ktfm *t, struct crypto_async_request *base,
 		  enum vcd_slot slot);
 
-/* The algorithms, each list ended by one without add. */
-extern struct vcd_kalg *vcd_skciphers(unsigned int i);
-extern struct vcd_kalg *vcd_ahashes(unsigned int i);
-extern struct vcd_kalg *vcd_aeads(unsigned int i);
-extern struct vcd_kalg *vcd_akciphers(unsigned int i);
+/* The algorithms by number from 0 on, and NULL. */
+struct vcd_kalg *vcd_skciphers(unsigned int i);
+struct vcd_kalg *vcd_ahashes(unsigned int i);
+struct vcd_kalg *vcd_aeads(unsigned int i);
+struct vcd_kalg *vcd_akciphers(unsigned int i);
 
 #endif

@@ -174,6 +174,9 @@ func TestRebootUnderLoad(t *testing.T) {
 // TestPause: a guest that stands still for longer than its driver waits for an
 // answer finds its requests answered when it goes on.
 func TestPause(t *testing.T) {
+	if !testAll {
+		t.Skip("takes long: make test-all")
+	}
 	w := generic(t)
 	d := serve(t)
 	c := withDriver(t, "timeout=1")
