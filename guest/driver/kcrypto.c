@@ -105,7 +105,7 @@ void vcd_ktfm_set(struct vcd_ktfm *t, struct vcd_session *s)
 }
 
 /* Whether a request with so much data is for the device. */
-bool vcd_ktfm_usable(struct vcd_ktfm *t, unsigned int bytes)
+bool vcd_ktfm_usable(struct vcd_ktfm *t, u64 bytes)
 {
 	return t->s && READ_ONCE(t->d->hw_ready) && !READ_ONCE(t->s->refused) &&
 	       bytes <= t->d->kmax;

@@ -79,7 +79,7 @@ int vcd_ktfm_init(struct vcd_ktfm *t, const struct vcd_kalg *a);
 void vcd_ktfm_exit(struct vcd_ktfm *t);
 struct vcd_session *vcd_ktfm_session(struct vcd_ktfm *t);
 void vcd_ktfm_set(struct vcd_ktfm *t, struct vcd_session *s);
-bool vcd_ktfm_usable(struct vcd_ktfm *t, unsigned int bytes);
+bool vcd_ktfm_usable(struct vcd_ktfm *t, u64 bytes);
 void vcd_kcount_fallback(struct vcd_ktfm *t);
 int vcd_kslice(struct scatterlist *to, unsigned int room, struct scatterlist *from,
 	       unsigned int off, unsigned int len, void *pad, unsigned int padlen);

@@ -237,3 +237,35 @@ func TestNodeTaken(t *testing.T) {
 	run(t, v, "vcrypto", "test")
 	cleanLog(t, v)
 }
+
+// TestSuspend: what is under way when the machine is suspended is answered
+// first, and sessions go on after it. The kernel's debugging aid suspends the
+// devices for 5 seconds and resumes them.
+func TestSuspend(t *testing.T) {
+	if !testAll {
+		t.Skip("takes long: make test-all")
+	}
+	w := generic(t)
+	eachKernel(t, "", func(t *testing.T, c vm.Config) {
+		d := serve(t)
+		c.QEMU = w.qemu.Path
+		c.CPUs = 2
+		c.Devices = attach(t, w, d.socket)
+		c.Files = append(c.Files, driverTest(t, "load"))
+		v := boot(t, c)
+		l := startLoad(t, v)
+		run(t, v, "sh", "-c", "echo devices >/sys/power/pm_test && echo mem >/sys/power/state")
+		before := driverStats(t, v)["data.bytes"]
+		for end := time.Now().Add(patience); driverStats(t, v)["data.bytes"]-before < 1<<20 && time.Now().Before(end); {
+			time.Sleep(50 * time.Millisecond)
+		}
+		run(t, v, "touch", "/stop")
+		if err := l.Wait(); err != nil || !strings.Contains(l.out.String(), "no error") {
+			t.Errorf("through a suspend: %v\n%s", err, l.out.String())
+		}
+		if stats := driverStats(t, v); stats["lives"] != 2 || stats["data.failed"] != 0 {
+			t.Errorf("the device was started %d times, and failed %d requests", stats["lives"], stats["data.failed"])
+		}
+		cleanLog(t, v)
+	})
+}
