@@ -171,6 +171,58 @@ func TestRebootUnderLoad(t *testing.T) {
 	})
 }
 
+// TestDaemonReplaced: the daemon dies under programs and the kernel's users:
+// all get EIO in bounded time. Open files do not come back; the device added
+// again, with another daemon, works.
+func TestDaemonReplaced(t *testing.T) {
+	w := generic(t)
+	d := serve(t)
+	c := withDriver(t, "timeout=2")
+	c.QEMU = w.qemu.Path
+	c.CPUs = 2
+	c.Devices = attach(t, w, d.socket)
+	c.Modules = []string{"algif_skcipher"}
+	c.Files = append(c.Files, driverTest(t, "load"), driverTest(t, "kernel"))
+	v := boot(t, c)
+	h := &hotPlugged{T: t, v: v}
+	l := startLoad(t, v)
+	d.kill()
+	if err := l.Wait(); err != nil || !strings.Contains(l.out.String(), "Input/output error") {
+		t.Errorf("a program whose daemon died: %v\n%s", err, l.out.String())
+	}
+	if out, err := try(t, v, "vcrypto", "test"); err == nil {
+		t.Errorf("vcrypto test succeeded without a daemon:\n%s", out)
+	}
+	// A request of the kernel's is an error too, and not one that hangs.
+	if out, err := try(t, v, "/tests/kernel", "--quick"); err == nil {
+		t.Errorf("the kernel's door without a daemon:\n%s", out)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := v.Unplug(ctx, "vcrypto0"); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually("test ! -e /dev/cryptodev0")
+	next := serve(t)
+	for _, command := range []struct {
+		name string
+		args map[string]any
+	}{
+		{"chardev-remove", map[string]any{"id": "vcrypto0-sock"}},
+		{"chardev-add", map[string]any{"id": "sock1", "backend": map[string]any{"type": "socket", "data": map[string]any{
+			"server": false, "addr": map[string]any{"type": "unix", "data": map[string]any{"path": next.socket}}}}}},
+		{"device_add", map[string]any{"driver": "vhost-user-test-device-pci", "id": "vcrypto1", "chardev": "sock1",
+			"virtio-id": 20, "num_vqs": 2, "config_size": 56}},
+	} {
+		if _, err := v.QMP(ctx, command.name, command.args); err != nil {
+			t.Fatalf("%s: %v", command.name, err)
+		}
+	}
+	h.eventually("test -c /dev/cryptodev0")
+	run(t, v, "vcrypto", "test")
+	cleanLog(t, v)
+}
+
 // TestPause: a guest that stands still for longer than its driver waits for an
 // answer finds its requests answered when it goes on.
 func TestPause(t *testing.T) {
