@@ -201,7 +201,7 @@ func TestTruncated(t *testing.T) {
 		whole := append(make([]byte, 0, inHeaderSize+n), make([]byte, inHeaderSize)...)
 		whole = append(whole, b...)
 		order.PutUint32(whole, uint32(len(whole)))
-		if _, _, err := parse(whole[:len(whole)]); err != nil {
+		if _, _, err := parse(whole); err != nil {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 		if _, _, err := parse(whole[:inHeaderSize-1]); err == nil {
