@@ -42,6 +42,11 @@ type server struct {
 	idle    atomic.Int32
 	gone    chan error
 
+	// far is read-locked while a caller's memory is reached directly: when the
+	// device ends, callers go on that are not answered.
+	far   sync.RWMutex
+	ended bool
+
 	mu    sync.Mutex
 	last  uint64
 	files map[uint64]*openFile // by the number the kernel knows them by
@@ -90,9 +95,12 @@ func Serve(ctx context.Context, o Options, dev Device) error {
 	case err = <-s.gone:
 	case <-ctx.Done():
 	}
+	s.far.Lock()
+	s.ended = true
+	s.far.Unlock()
 	abort := filepath.Join(classPath, o.Name, "abort")
-	if e := os.WriteFile(abort, []byte("1"), 0); e != nil && err == nil {
-		return fmt.Errorf("end the device: %w", e) // its threads end with the process
+	if e := os.WriteFile(abort, []byte("1"), 0); e != nil {
+		return errors.Join(err, fmt.Errorf("end the device: %w", e)) // its threads end with the process
 	}
 	s.workers.Wait()
 	s.mu.Lock()
@@ -183,6 +191,9 @@ func (s *server) write(b []byte) error {
 	}
 }
 
+// errEnded is how a worker ends: the kernel has no device for it any more.
+var errEnded = errors.New("the kernel ended the device")
+
 // hire starts another worker, if there may be one.
 func (s *server) hire() {
 	if s.running.Add(1) > maxWorkers {
@@ -208,7 +219,7 @@ func (s *server) work() error {
 		n, err := s.read(buf)
 		left := s.idle.Add(-1)
 		if errors.Is(err, unix.ENODEV) {
-			return nil
+			return errEnded
 		}
 		if err != nil {
 			return err
@@ -297,7 +308,8 @@ func (s *server) ioctl(h header, body, answer []byte, c *Call) ([]byte, syscall.
 		return nil, syscall.EBADF
 	}
 	*c = Call{
-		Cmd: in.cmd, Arg: in.arg, Compat: in.flags&ioctlCompat != 0, UID: h.uid,
+		server: s,
+		Cmd:    in.cmd, Arg: in.arg, Compat: in.flags&ioctlCompat != 0, UID: h.uid,
 		pid: int(h.pid), data: data, room: int(in.outSize),
 		in: c.in[:0], out: c.out[:0], at: c.at[:0], far: c.far[:0], buf: c.buf[:0],
 	}
@@ -353,6 +365,19 @@ func (s *server) wake(f *openFile) {
 	if err := s.write(putHeader(b, 0, notifyPoll)); err != nil && !errors.Is(err, unix.ENODEV) {
 		s.log.Warn("telling of an event", "err", err)
 	}
+}
+
+// reach reads or writes memory of a caller's directly.
+func (s *server) reach(pid int, addr uint64, p []byte, write bool) error {
+	s.far.RLock()
+	defer s.far.RUnlock()
+	if s.ended {
+		return syscall.ENODEV
+	}
+	if write {
+		return writeMemory(pid, addr, p)
+	}
+	return readMemory(pid, addr, p)
 }
 
 // errnoOf returns an error's number, EIO where it has none.
