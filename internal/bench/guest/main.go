@@ -32,7 +32,9 @@ type Report struct {
 	CPU, QEMU, Kernel, Accelerator string
 	GuestCPUs                      int
 	Engine                         string
-	Depth                          int // asynchronous requests in flight
+	Depth                          int     // asynchronous requests in flight
+	CPUs                           int     // of the host
+	Load                           float64 // the highest load average of a minute that was seen
 	Nodes                          []Node
 	Results                        []Result
 }
@@ -118,13 +120,23 @@ func measure(ctx context.Context, o options) (*Report, error) {
 				return nil, err
 			}
 		}
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, o.rounds)
+		report.Load = max(report.Load, loadAverage())
+		fmt.Fprintf(os.Stderr, "round %d of %d, load average %.1f\n", round+1, o.rounds, report.Load)
 	}
 	for r, speed := range all {
 		r.BytesPerS = speed
 		report.Results = append(report.Results, r)
 	}
 	return &report, nil
+}
+
+// loadAverage is that of the last minute: how many threads wanted a CPU.
+func loadAverage() float64 {
+	var load float64
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		fmt.Sscan(string(text), &load)
+	}
+	return load
 }
 
 // speed measures algorithms at all sizes once.
