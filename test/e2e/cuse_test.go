@@ -34,7 +34,7 @@ func TestCUSE(t *testing.T) {
 		{"/tests/api", "--cuse"},
 		{"/tests/compat", "--cuse"},
 		{"/tests/modes", "--cuse"},
-		{"vcrypto", "speed", "--async", "--time", "20ms"},
+		{"vcrypto", "speed", "--async", "--time", "20ms", "--size", "512,65536"},
 		{"vcrypto", "test"},
 	}
 	if testAll {
