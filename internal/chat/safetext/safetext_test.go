@@ -14,7 +14,7 @@ import (
 var lineTests = map[string]struct{ in, want string }{
 	"words":            {"hello, world", "hello, world"},
 	"nothing":          {"", ""},
-	"the world":        {"naïve 日本 👩‍🚀 שלום می‌خواهم क्‍ष ❤️ 👨‍👩‍👧‍👦", "naïve 日本 👩‍🚀 שלום می‌خواهم क्‍ष ❤️ 👨‍👩‍👧‍👦"},
+	"the world":        {"naïve 日本 👩\u200d🚀 שלום می\u200cخواهم क्\u200dष ❤\ufe0f 👨\u200d👩\u200d👧\u200d👦", "naïve 日本 👩\u200d🚀 שלום می\u200cخواهم क्\u200dष ❤\ufe0f 👨\u200d👩\u200d👧\u200d👦"},
 	"decomposed":       {"e\u0301", "e\u0301"},
 	"tab":              {"a\tb", "a    b"},
 	"other spaces":     {"a\u00a0b\u3000c", "a b c"},
