@@ -122,8 +122,8 @@ func TestPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	ann.types("y") // is no answer
-	bob.types("/send note.txt")
-	bob.presses("Enter")
+	bob.types("/send no")
+	bob.presses("Tab", "Enter")
 	ann.sees("[Alt-Y: yes, Alt-N: no] Take note.txt", "> y")
 	ann.presses("M-y")
 	if _, err := ann.tty.Await("the file", func([]string) bool {

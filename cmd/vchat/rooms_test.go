@@ -59,13 +59,24 @@ func TestRoomOfPrograms(t *testing.T) {
 	hub.exits(exitOK)
 }
 
+// sayOnce has bob come, say something to ann, and go.
+func sayOnce(t *testing.T, text, key, addr string) {
+	t.Helper()
+	in, types := io.Pipe()
+	bob := start(t, in, "join", "--psk-file", key, "--nick", "bob", addr)
+	bob.says("ann has come")
+	io.WriteString(types, text)
+	types.Close()
+	bob.exits(exitOK)
+}
+
 // TestJSON: each line is an event.
 func TestJSON(t *testing.T) {
 	key := keyFile(t, testKey)
 	_, addr := startHub(t)
 	ann := start(t, nil, "join", "--psk-file", key, "--nick", "ann", "--json", "--stay", addr)
 	ann.shows(`"type":"entered"`)
-	start(t, strings.NewReader("hello \x1b[31m\u202e\n"), "join", "--psk-file", key, "--nick", "bob", addr).exits(exitOK)
+	sayOnce(t, "hello \x1b[31m\u202e\n", key, addr)
 	ann.shows(`"type":"leave"`)
 	ann.signal(syscall.SIGTERM)
 	ann.exits(exitOK)
@@ -92,7 +103,7 @@ func TestHostileText(t *testing.T) {
 	_, addr := startHub(t)
 	ann := start(t, nil, "join", "--psk-file", key, "--nick", "ann", "--stay", addr)
 	ann.says("you are in")
-	start(t, strings.NewReader("a\x1b]0;title\x07b\u202ec\xffd\n"), "join", "--psk-file", key, "--nick", "bob", addr).exits(exitOK)
+	sayOnce(t, "a\x1b]0;title\x07b\u202ec\xffd\n", key, addr)
 	ann.shows("<bob> a")
 	for _, bad := range []string{"\x1b", "\x07", "\u202e", "\xff"} {
 		if strings.Contains(ann.stdout.String(), bad) {

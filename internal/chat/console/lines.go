@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"vcrypto/internal/chat/member"
 	"vcrypto/internal/chat/room"
@@ -64,6 +65,20 @@ func (l *Lines) Show(e member.Event) {
 // maxLine is the longest line that is taken: the longest text, with a command.
 const maxLine = room.MaxText + 1024
 
+// How long what was said may take to get its place, when we leave: a script
+// wants to know, a person wants to go.
+const (
+	scriptPatience = 3 * time.Minute
+	personPatience = 5 * time.Second
+)
+
+// quit leaves in good order, also when the context that ends is why.
+func quit(ctx context.Context, c *member.Client, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	return c.Quit(ctx)
+}
+
 // Run types what comes in, until it ends or /quit. It returns when all of it
 // has its place in the rooms.
 func (l *Lines) Run(ctx context.Context, c *Console, where string) error {
@@ -86,7 +101,7 @@ func (l *Lines) Run(ctx context.Context, c *Console, where string) error {
 		case line := <-lines:
 			err := c.Type(ctx, where, line)
 			if errors.Is(err, ErrQuit) {
-				return c.Client.Quit(ctx)
+				return quit(ctx, c.Client, scriptPatience)
 			}
 			if ctx.Err() != nil {
 				return nil
@@ -105,9 +120,9 @@ func (l *Lines) Run(ctx context.Context, c *Console, where string) error {
 				ended = nil
 				continue
 			}
-			return c.Client.Quit(ctx)
+			return quit(ctx, c.Client, scriptPatience)
 		case <-ctx.Done():
-			return c.Client.Quit(context.WithoutCancel(ctx))
+			return quit(ctx, c.Client, scriptPatience)
 		}
 		l.mu.Lock()
 		err := l.failed

@@ -172,5 +172,5 @@ func (t *Terminal) Run(ctx context.Context, c *Console) error {
 	}
 	cancel()
 	err := <-done
-	return errors.Join(err, c.Client.Quit(context.WithoutCancel(ctx)))
+	return errors.Join(err, quit(ctx, c.Client, personPatience))
 }

@@ -31,7 +31,7 @@ const (
 
 const (
 	startTimeout   = 30 * time.Second // of NATS
-	ackTimeout     = 10 * time.Second // of what was posted
+	ackTimeout     = 30 * time.Second // of what was posted
 	listTime       = 300 * time.Millisecond
 	duplicates     = time.Minute // how long the stream knows what it has
 	maxUnconfirmed = 4096        // posts

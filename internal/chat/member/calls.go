@@ -223,17 +223,14 @@ func (c *Client) Ignore(nick string) (ignored bool, err error) {
 	return ignored, err
 }
 
-const (
-	quitPatience = 30 * time.Second // for what we said to get its place
-	firstWords   = 5 * time.Second  // for others to show that they are here, after we came
-)
+// firstWords is how long after we came we wait for others to show that they
+// are here, before we take it that nobody is.
+const firstWords = 10 * time.Second
 
 // Quit waits until what we said has its place and others can tell that it was
 // said now, says goodbye, and waits for that too. It is an error if something
-// may not have arrived.
+// may not have arrived when ctx is done.
 func (c *Client) Quit(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, quitPatience)
-	defer cancel()
 	if err := c.await(ctx, func(p *place) bool {
 		return len(p.Pending()) == 0 && (p.Heard() || time.Since(p.entered) > firstWords)
 	}); err != nil {

@@ -315,7 +315,7 @@ func (c *Client) listed(all []relay.Listed) {
 		}
 	}
 	if others > 0 {
-		e.Text = fmt.Sprintf("and %d that our key does not open", others)
+		e.Text = fmt.Sprintf("and, says the hub, %d that our key does not open", others)
 	}
 	c.show(e)
 }

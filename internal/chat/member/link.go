@@ -16,6 +16,7 @@ import (
 
 const (
 	dialTimeout  = 10 * time.Second
+	greetTimeout = time.Minute // for a slow hub to say that it is one
 	pingEvery    = 20 * time.Second
 	silentHub    = time.Minute // a hub that says nothing is gone
 	writeTimeout = 30 * time.Second
@@ -37,15 +38,14 @@ type link struct {
 
 // dial connects to a hub.
 func dial(ctx context.Context, addr string, id relay.ID) (*link, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	var d net.Dialer
+	d := net.Dialer{Timeout: dialTimeout}
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
+	conn.SetDeadline(time.Now().Add(greetTimeout))
 	_, err = conn.Write(relay.Preface(id))
 	if err == nil {
 		_, err = relay.ReadPreface(conn)
@@ -54,6 +54,7 @@ func dial(ctx context.Context, addr string, id relay.ID) (*link, error) {
 		conn.Close()
 		return nil, fmt.Errorf("%s: %w", addr, err)
 	}
+	conn.SetDeadline(time.Time{})
 	l := &link{addr: addr, conn: conn, frames: make(chan *relay.Frame, 64), out: make(chan []byte, maxQueued), ended: make(chan struct{})}
 	go l.read()
 	go l.write()

@@ -217,7 +217,9 @@ func TestTalk(t *testing.T) {
 	if err := ann.SetTopic(t.Context(), testRoom, "nothing"); err != nil {
 		t.Fatal(err)
 	}
-	if err := ann.Quit(t.Context()); err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := ann.Quit(ctx); err != nil {
 		t.Error(err)
 	}
 	bob.await(func(e member.Event) bool { return e.Type == room.Went }, "for ann to leave")
@@ -377,6 +379,7 @@ func TestMaliciousHub(t *testing.T) {
 			for _, of := range seen {
 				if !bytes.Equal(of[relay.IDSize:2*relay.IDSize], other[relay.IDSize:2*relay.IDSize]) {
 					copy(other[relay.IDSize:2*relay.IDSize], of[relay.IDSize:])
+					break
 				}
 			}
 			return []*relay.Frame{f, {Type: relay.Message, Seq: f.Seq, Data: other}}

@@ -59,8 +59,8 @@ func (r *Room) nameFor(m *member, nick string) string {
 }
 
 // yield gives our nick up to a member who had it first: one who claims it
-// before our own claim has come back, or who has it without claiming it now
-// and was not known to us. All members see claims in the same order.
+// before our own claim has come back, or who has it, was not known to us, and
+// did not come after that. All members see claims in the same order.
 func (r *Room) yield(m *member, msg *message, came bool) []Event {
 	if safetext.Fold(msg.nick) != safetext.Fold(r.nick) {
 		return nil
@@ -70,7 +70,7 @@ func (r *Room) yield(m *member, msg *message, came bool) []Event {
 		h, err := parseHere(msg.body)
 		claims = err == nil && h.claims
 	}
-	if claims && r.claimed || !claims && !came {
+	if claims && r.claimed || !claims && (!came || m.later) {
 		return nil // it is ours: they are to find another one
 	}
 	old := r.nick

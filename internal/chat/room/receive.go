@@ -50,6 +50,8 @@ func (r *Room) Receive(envelope []byte, now time.Time) []Event {
 	}
 	if !known {
 		m.waitFrom = now
+		g, err := parseHere(msg.body)
+		m.later = msg.kind == kindHere && err == nil && g.joining && r.claimed
 		r.members[m.id] = m
 	}
 	m.heard = now

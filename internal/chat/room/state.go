@@ -25,7 +25,7 @@ const (
 // Times.
 const (
 	missingAfter = 10 * time.Second // a gap in somebody's numbers is taken to stay
-	staleAfter   = time.Minute      // what was not shown to be fresh is dropped
+	staleAfter   = 5 * time.Minute  // what was not shown to be fresh is dropped
 	hereEvery    = 20 * time.Second // somebody who says nothing says so; more with many members
 	hereEach     = 500 * time.Millisecond
 	silentAfter  = 4                     // times that
@@ -96,6 +96,7 @@ type member struct {
 	greeted bool   // we have answered, or are about to
 	suites  suite.ID
 	public  [32]byte
+	later   bool // it came after our claim of our nick
 	present bool
 	heard   time.Time // when an authentic message came last
 

@@ -40,6 +40,9 @@ func (s *screen) complete(by int) {
 	e.input.SetCursor(len([]rune(head)))
 }
 
+// fileUsage begins the usage of a command whose first argument is a file.
+const fileUsage = "FILE"
+
 // candidates returns what may stand for word, which comes after line.
 func (s *screen) candidates(line, word string) []string {
 	if line == "" && strings.HasPrefix(word, "/") {
@@ -52,7 +55,11 @@ func (s *screen) candidates(line, word string) []string {
 		slices.Sort(found)
 		return found
 	}
-	if c := s.command(line); c != nil && c.Complete != nil {
+	c := s.command(line)
+	if c != nil && c.Complete == nil && strings.HasPrefix(c.Usage, fileUsage) && len(strings.Fields(line)) == 1 {
+		c = &Command{Complete: Files}
+	}
+	if c != nil && c.Complete != nil {
 		found := c.Complete(word) // not under the lock: it is the program's
 		for i, f := range found {
 			if !strings.HasSuffix(f, "/") { // a folder, which goes on

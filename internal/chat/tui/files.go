@@ -12,7 +12,7 @@ import (
 const maxFiles = 100
 
 // Files returns the files and folders whose paths begin with word, folders
-// with a slash at the end: for Command.Complete.
+// with a slash at the end: as Command.Complete does.
 func Files(word string) []string {
 	folder, begin := filepath.Split(word)
 	entries, err := os.ReadDir(filepath.Clean(folder)) // of nothing is .

@@ -47,7 +47,8 @@ type Command struct {
 	Usage string // its arguments: "NICK TEXT"
 	Help  string // what it does, in a few words
 	// Complete returns what may stand for word, the beginning of an argument.
-	// It is called while the user waits. Nil completes nicks and rooms.
+	// It is called while the user waits. Nil completes nicks and rooms, and
+	// the first argument as a file where Usage begins with FILE.
 	Complete func(word string) []string
 }
 
