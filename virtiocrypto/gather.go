@@ -46,9 +46,12 @@ func (w *dataWorker) take(n int) []byte {
 
 const (
 	// scratchFirst is what scratch memory begins with, and scratchHuge is how
-	// many of the largest requests it has room for when it has grown.
-	scratchFirst = 64 << 10
-	scratchHuge  = 2
+	// many of the largest requests it has room for when it has grown, by
+	// scratchGrowth at a time: what is left behind stays the process's for a
+	// while, so that a few large steps take less memory than many small ones.
+	scratchFirst  = 64 << 10
+	scratchHuge   = 2
+	scratchGrowth = 8
 )
 
 // scratch is memory for requests that cannot be done in place. It is handed
@@ -81,7 +84,7 @@ func (s *scratch) take(n, largest int) []byte {
 // it can. Nobody uses the old memory.
 func (s *scratch) grow(n, largest int) {
 	s.short = false
-	size := min(max(2*len(s.mem), n, scratchFirst), scratchHuge*largest)
+	size := min(max(scratchGrowth*len(s.mem), n, scratchFirst), scratchHuge*largest)
 	if size > len(s.mem) {
 		s.erase()
 		s.mem = make([]byte, size)
