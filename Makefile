@@ -27,8 +27,8 @@ driver: ## build the guest driver for the guest kernel
 	@scripts/setup driver vm
 	@mkdir -p bin
 	kernel=$$(scripts/fetch-guest-kernel); \
-	$(MAKE) -C guest/driver KDIR=/lib/modules/$${kernel##*/}/build
-	cp guest/driver/virtio_cryptodev.ko bin/
+	$(MAKE) -C guest/driver KDIR=/lib/modules/$${kernel##*/}/build modules taken
+	cp guest/driver/virtio_cryptodev.ko guest/driver/tests/taken/taken.ko bin/
 
 # With the headers and compilers of the suites, which stay in the cache folder.
 KERNEL_SUITES = bookworm-backports trixie-backports
@@ -42,9 +42,14 @@ drivers: driver ## build the guest driver for newer kernels too, and fetch these
 		scripts/fetch-guest-kernel --suite $$suite $$version; \
 	done
 
+.PHONY: check-driver
+check-driver: ## the kernel's checkpatch and sparse on the guest driver
+	@scripts/setup driver vm check
+	scripts/check-driver
+
 .PHONY: setup
 setup: ## install what building, VMs and tests need
-	@scripts/setup build driver vm qemu
+	@scripts/setup build driver vm qemu tests
 
 .PHONY: demo
 demo: ## show the main job: a VM encrypts through its host, and chats
@@ -85,7 +90,7 @@ unit:
 RESULTS ?= $(CURDIR)/bin/matrix.jsonl
 
 .PHONY: test-all
-test-all: test drivers ## every QEMU and kernel that Debian's suites have, every long test
+test-all: test drivers check-driver ## every QEMU and kernel that Debian's suites have, every long test
 	@scripts/fetch-qemu bookworm-backports >/dev/null
 	rm -f $(RESULTS)
 	VCRYPTO_TEST_ALL=1 VCRYPTO_RESULTS=$(RESULTS) go test -count=1 -timeout 120m ./test/e2e
@@ -143,6 +148,12 @@ deb: ## build Debian packages into bin/: the programs, and the driver for DKMS
 	@scripts/setup build
 	@$(MAKE) --no-print-directory build
 	@packaging/build-deb
+
+.PHONY: screenshot
+screenshot: ## renew the picture of the chat, docs/img/vchat.svg
+	@scripts/setup build tests
+	@$(MAKE) --no-print-directory build
+	go run ./internal/chat/screenshot -vchat bin/vchat -o docs/img/vchat.svg
 
 .PHONY: clean
 clean: ## remove what was built; the cache stays

@@ -122,6 +122,11 @@ func TestRecord(t *testing.T) {
 		if _, err := s.OpenRecord(bad, header, iv); !errors.Is(err, syscall.EBADMSG) || !bytes.Equal(bad, before) {
 			t.Errorf("%d bytes, changed: %v, want EBADMSG and the record as it was", size, err)
 		}
+		header[0] ^= 1
+		if _, err := s.OpenRecord(bytes.Clone(record[:n]), header, iv); !errors.Is(err, syscall.EBADMSG) {
+			t.Errorf("%d bytes, another header: %v, want EBADMSG", size, err)
+		}
+		header[0] ^= 1
 		n, err = s.OpenRecord(record[:n], header, iv)
 		if err != nil || !bytes.Equal(record[:n], text) {
 			t.Errorf("%d bytes do not come back: %v", size, err)

@@ -27,7 +27,8 @@ var ErrAgain = errors.New("once more with the caller's memory")
 // One round of copying carries 128 KiB each way. What is larger is read and
 // written directly (process_vm_readv(2)): the calling thread cannot go away
 // before its call is answered, not even when it is killed, so that its number
-// names it and nobody else for so long. That takes CAP_SYS_PTRACE, and a
+// names it and nobody else for so long (unless an administrator ends the device
+// under it). That takes CAP_SYS_PTRACE, and a
 // caller in the same PID namespace; without, such a call is EMSGSIZE.
 type Call struct {
 	Cmd    uint32
@@ -35,9 +36,10 @@ type Call struct {
 	Compat bool // the caller is a 32-bit program
 	UID    uint32
 
-	pid  int
-	data []byte // what the kernel copied for this round
-	room int    // bytes the kernel takes back in this round
+	server reacher
+	pid    int
+	data   []byte // what the kernel copied for this round
+	room   int    // bytes the kernel takes back in this round
 
 	in, out []Span   // that the kernel copies
 	at      [][]byte // of in: the data
@@ -93,6 +95,11 @@ func (c *Call) Prepare(in, out []Span) error {
 	return nil
 }
 
+// reacher reaches memory of callers directly, while it may.
+type reacher interface {
+	reach(pid int, addr uint64, p []byte, write bool) error
+}
+
 // fits says whether a span can be copied by the kernel beside the others.
 func (c *Call) fits(others []Span, s Span) bool {
 	room := uint64(maxRound)
@@ -119,7 +126,7 @@ func (c *Call) Read(addr uint64, p []byte) error {
 			return nil
 		}
 	}
-	return c.reach(addr, p, readMemory)
+	return c.reach(addr, p, false)
 }
 
 // Write writes memory that was prepared.
@@ -136,17 +143,17 @@ func (c *Call) Write(addr uint64, p []byte) error {
 		}
 		base += int(s.Len)
 	}
-	return c.reach(addr, p, writeMemory)
+	return c.reach(addr, p, true)
 }
 
 // reach reads or writes directly.
-func (c *Call) reach(addr uint64, p []byte, how func(pid int, addr uint64, p []byte) error) error {
+func (c *Call) reach(addr uint64, p []byte, write bool) error {
 	for _, s := range c.far {
 		if _, ok := s.within(addr, len(p)); ok {
 			if c.pid == 0 {
 				return syscall.EMSGSIZE // of another PID namespace
 			}
-			return how(c.pid, addr, p)
+			return c.server.reach(c.pid, addr, p, write)
 		}
 	}
 	return syscall.EFAULT // a mistake of the file's: not prepared

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -25,11 +26,26 @@ const channelPath = "/dev/cuse"
 // classPath is where the kernel shows a device that was made.
 const classPath = "/sys/class/cuse"
 
+// maxWorkers bounds the threads that answer requests.
+const maxWorkers = 64
+
 // server is a device at work.
 type server struct {
 	dev Device
 	log *slog.Logger
 	fd  int
+
+	// Requests are done by as many threads as it takes for one to be idle, up
+	// to maxWorkers: a caller with a long one keeps nobody waiting.
+	workers sync.WaitGroup
+	running atomic.Int32
+	idle    atomic.Int32
+	gone    chan error
+
+	// far is read-locked while a caller's memory is reached directly: when the
+	// device ends, callers go on that are not answered.
+	far   sync.RWMutex
+	ended bool
 
 	mu    sync.Mutex
 	last  uint64
@@ -59,7 +75,7 @@ func Serve(ctx context.Context, o Options, dev Device) error {
 		return fmt.Errorf("open %s: %w%s", channelPath, err, hint(err))
 	}
 	defer unix.Close(fd)
-	s := &server{dev: dev, log: o.Log, fd: fd, files: make(map[uint64]*openFile)}
+	s := &server{dev: dev, log: o.Log, fd: fd, files: make(map[uint64]*openFile), gone: make(chan error, 1)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -72,27 +88,21 @@ func Serve(ctx context.Context, o Options, dev Device) error {
 	s.log.Info("serving", "node", node)
 
 	// Reads wait in the kernel; ending the connection there ends them.
-	var workers sync.WaitGroup
-	gone := make(chan error, 1)
-	for range max(2, runtime.GOMAXPROCS(0)) {
-		workers.Go(func() {
-			if err := s.work(); err != nil {
-				select {
-				case gone <- err:
-				default:
-				}
-			}
-		})
+	for range runtime.GOMAXPROCS(0) {
+		s.hire()
 	}
 	select {
-	case err = <-gone:
+	case err = <-s.gone:
 	case <-ctx.Done():
 	}
+	s.far.Lock()
+	s.ended = true
+	s.far.Unlock()
 	abort := filepath.Join(classPath, o.Name, "abort")
-	if e := os.WriteFile(abort, []byte("1"), 0); e != nil && err == nil {
-		return fmt.Errorf("end the device: %w", e) // its threads end with the process
+	if e := os.WriteFile(abort, []byte("1"), 0); e != nil {
+		return errors.Join(err, fmt.Errorf("end the device: %w", e)) // its threads end with the process
 	}
-	workers.Wait()
+	s.workers.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.files {
@@ -181,17 +191,41 @@ func (s *server) write(b []byte) error {
 	}
 }
 
+// errEnded is how a worker ends: the kernel has no device for it any more.
+var errEnded = errors.New("the kernel ended the device")
+
+// hire starts another worker, if there may be one.
+func (s *server) hire() {
+	if s.running.Add(1) > maxWorkers {
+		s.running.Add(-1)
+		return
+	}
+	s.workers.Go(func() {
+		if err := s.work(); err != nil {
+			select {
+			case s.gone <- err:
+			default:
+			}
+		}
+	})
+}
+
 // work answers requests until the kernel ends the device.
 func (s *server) work() error {
 	buf, out := make([]byte, bufferSize), make([]byte, 0, bufferSize)
 	var call Call
 	for {
+		s.idle.Add(1)
 		n, err := s.read(buf)
+		left := s.idle.Add(-1)
 		if errors.Is(err, unix.ENODEV) {
-			return nil
+			return errEnded
 		}
 		if err != nil {
 			return err
+		}
+		if left == 0 {
+			s.hire()
 		}
 		h, body, err := parse(buf[:n])
 		if err != nil {
@@ -274,7 +308,8 @@ func (s *server) ioctl(h header, body, answer []byte, c *Call) ([]byte, syscall.
 		return nil, syscall.EBADF
 	}
 	*c = Call{
-		Cmd: in.cmd, Arg: in.arg, Compat: in.flags&ioctlCompat != 0, UID: h.uid,
+		server: s,
+		Cmd:    in.cmd, Arg: in.arg, Compat: in.flags&ioctlCompat != 0, UID: h.uid,
 		pid: int(h.pid), data: data, room: int(in.outSize),
 		in: c.in[:0], out: c.out[:0], at: c.at[:0], far: c.far[:0], buf: c.buf[:0],
 	}
@@ -330,6 +365,19 @@ func (s *server) wake(f *openFile) {
 	if err := s.write(putHeader(b, 0, notifyPoll)); err != nil && !errors.Is(err, unix.ENODEV) {
 		s.log.Warn("telling of an event", "err", err)
 	}
+}
+
+// reach reads or writes memory of a caller's directly.
+func (s *server) reach(pid int, addr uint64, p []byte, write bool) error {
+	s.far.RLock()
+	defer s.far.RUnlock()
+	if s.ended {
+		return syscall.ENODEV
+	}
+	if write {
+		return writeMemory(pid, addr, p)
+	}
+	return readMemory(pid, addr, p)
 }
 
 // errnoOf returns an error's number, EIO where it has none.

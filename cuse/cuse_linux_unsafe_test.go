@@ -116,6 +116,16 @@ func (f turner) Ioctl(c *Call) error {
 	return errors.Join(c.Write(c.Arg, b[:]), c.Write(data.Addr, p), f.told)
 }
 
+// teller writes a word and reads nothing.
+type teller struct{ turner }
+
+func (teller) Ioctl(c *Call) error {
+	if err := c.Prepare(nil, []Span{{c.Arg, 4}}); err != nil {
+		return err
+	}
+	return c.Write(c.Arg, []byte("word"))
+}
+
 func (turner) Poll() (bool, bool) { return false, true }
 func (turner) Close()             {}
 
@@ -139,6 +149,9 @@ func TestRounds(t *testing.T) {
 		t.Errorf("%d rounds, want 3", k.rounds)
 	}
 
+	if r, errno := k.ioctl(serverOf(teller{}), 0, 1); r != 0 || errno != 0 || string(k.memory[:4]) != "word" {
+		t.Errorf("a call that only writes: %d, %v, %q", r, errno, k.memory[:4])
+	}
 	if _, errno := k.ioctl(serverOf(turner{}), 0, 2); errno != syscall.ENOTTY {
 		t.Errorf("an error: %v", errno)
 	}
@@ -201,7 +214,7 @@ func TestTruncated(t *testing.T) {
 		whole := append(make([]byte, 0, inHeaderSize+n), make([]byte, inHeaderSize)...)
 		whole = append(whole, b...)
 		order.PutUint32(whole, uint32(len(whole)))
-		if _, _, err := parse(whole[:len(whole)]); err != nil {
+		if _, _, err := parse(whole); err != nil {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 		if _, _, err := parse(whole[:inHeaderSize-1]); err == nil {

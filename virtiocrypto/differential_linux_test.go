@@ -72,6 +72,7 @@ type differ struct {
 	second second
 	has    map[engine.Kind][]engine.Support // what the device offers
 	max    int                              // of a request, bytes
+	usual  bool                             // requests as most are: of a few blocks
 
 	rsa *rsa.PrivateKey
 	ec  *ecdsa.PrivateKey
@@ -95,6 +96,9 @@ func newDiffer(m *machine, r intN, s second) *differ {
 // size is a length of a request: mostly small, or about a power of two, or at
 // the limit.
 func (d *differ) size(most int) int {
+	if d.usual {
+		return 16 * (1 + d.r.IntN(min(most/16, 100)))
+	}
 	switch d.r.IntN(8) {
 	case 0:
 		return most - d.r.IntN(min(most, 33)+1)
@@ -244,7 +248,7 @@ func (d *differ) task(s openSession) *task {
 
 // counter has some counters begin where they soon carry, far.
 func (d *differ) counter(a engine.Algorithm, iv []byte) {
-	if (a == engine.AESCTR || a == engine.TripleDESCTR) && d.r.IntN(3) == 0 {
+	if (a == engine.AESCTR || a == engine.TripleDESCTR) && !d.usual && d.r.IntN(3) == 0 {
 		n := d.r.IntN(len(iv) + 1)
 		for i := range n {
 			iv[len(iv)-1-i] = 0xff
@@ -348,9 +352,38 @@ func (d *differ) signed(k *task, e engine.Params) {
 // count is what was done.
 type count struct{ requests, unsupported, forged int }
 
-// batch sends a batch that mixes requests of many sessions, in up to 64
-// segments on each side, which begin at any address.
-func (d *differ) batch(sessions []openSession, done *count) {
+// kin opens sessions that are like one, with keys of their own: engines do what
+// is alike together.
+func (d *differ) kin(s openSession, n int) (all []openSession) {
+	d.Helper()
+	for range n {
+		k := s
+		k.engine.Key = bytesOf(d.r, len(s.engine.Key))
+		switch p := s.params.(type) {
+		case virtiocrypto.CipherParams:
+			p.Key = k.engine.Key
+			k.params = p
+		case virtiocrypto.MACParams:
+			p.Key = k.engine.Key
+			k.params = p
+		case virtiocrypto.AEADParams:
+			p.Key = k.engine.Key
+			k.params = p
+		default:
+			return all
+		}
+		var err error
+		if k.id, err = d.control.Create(k.params); err != nil {
+			d.Fatal(err)
+		}
+		all = append(all, k)
+	}
+	return all
+}
+
+// batch sends a batch of at most n requests that mixes those of many sessions,
+// in up to 64 segments on each side, which begin at any address.
+func (d *differ) batch(sessions []openSession, n int, done *count) {
 	d.Helper()
 	mem := *d.mem
 	type job struct {
@@ -361,7 +394,7 @@ func (d *differ) batch(sessions []openSession, done *count) {
 	}
 	var jobs []job
 	// Each has room for a request in place and not.
-	for budget, n := len(mem.Data)/2, 1+d.r.IntN(50); budget > 8*d.max && n > 0; n-- {
+	for budget := len(mem.Data) / 2; budget > 8*d.max && n > 0; n-- {
 		s := sessions[d.r.IntN(len(sessions))]
 		k := d.task(s)
 		id := s.id
@@ -491,7 +524,17 @@ func differential(t *testing.T, e engine.Engine, seed uint64, long time.Duration
 			end := start.Add(long * time.Duration(i+1) / time.Duration(len(forms)))
 			for n := 0; n < 5 || time.Now().Before(end); n++ {
 				sessions = d.open(sessions, 50)
-				d.batch(sessions, &done)
+				d.batch(sessions, 1+d.r.IntN(50), &done)
+				if kin := d.kin(sessions[d.r.IntN(len(sessions))], 6); kin != nil {
+					d.usual = n%2 == 0 // what is odd is not done together
+					d.batch(kin, 60, &done)
+					d.usual = false
+					for _, s := range kin {
+						if err := d.control.Destroy(s.id); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
 				if t.Failed() {
 					return
 				}

@@ -219,7 +219,7 @@ func published(t *testing.T, e engine.Engine, nth int) *tally {
 		o.form = f.form
 		machines = append(machines, newMachine(t, o, links[i%len(links)].open))
 	}
-	const batch = 30
+	const batch = 60 // more than engines take at a time
 	waiting := make([][]question, len(machines))
 	total, count := 0, 0
 	for _, f := range files {

@@ -115,8 +115,10 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// Offsets in either direction: hello 44 bytes; proof 32 up, verdict 33 down.
-const firstRecord = 44 + 33
+// Offsets in either direction: hello 92 bytes; proof 32 up, verdict 33 down.
+const firstRecord = hello + 33
+
+const hello = 92
 
 // TestChanged: bytes that are changed on the way are noticed, wherever they
 // are, and nothing of them is shown.
@@ -129,12 +131,12 @@ func TestChanged(t *testing.T) {
 	}{
 		"hello up":    {true, 0, exitUnproved},
 		"nonce up":    {true, 20, exitUnproved},
-		"proof":       {true, 50, exitUnproved},
+		"proof":       {true, 100, exitUnproved},
 		"hello down":  {false, 3, exitUnproved},
 		"nonce down":  {false, 30, exitUnproved},
-		"verdict":     {false, 44, exitUnproved},
+		"verdict":     {false, hello, exitUnproved},
 		"record up":   {true, firstRecord + 40, exitBroken},
-		"length up":   {true, 44 + 32, exitBroken},
+		"length up":   {true, hello + 32, exitBroken},
 		"record down": {false, firstRecord + 40, exitBroken},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,7 +167,7 @@ func TestChanged(t *testing.T) {
 // TestCut: a connection that just ends is an error, also between two records.
 func TestCut(t *testing.T) {
 	key := keyFile(t, testKey)
-	const oneBlock = 14 + 16 + 16 + 32
+	const oneBlock = 14 + 16 + 16 // of AES-GCM: header, a block, tag
 	for _, at := range []int{firstRecord + 1, firstRecord + oneBlock - 1, firstRecord + oneBlock, firstRecord + oneBlock + 20} {
 		l, addr := listen(t, held(t, "from the listener"), "--psk-file", key, "--nick", "ann")
 		p := newProxy(t, addr, cutAt(false, at))
@@ -178,7 +180,7 @@ func TestCut(t *testing.T) {
 	}
 	// The same at the listener, as a script sees it.
 	l, addr := listen(t, held(t, ""), "--psk-file", key, "--once")
-	p := newProxy(t, addr, cutAt(true, 44+32+oneBlock+oneBlock))
+	p := newProxy(t, addr, cutAt(true, hello+32+oneBlock+oneBlock))
 	start(t, strings.NewReader("from the caller"), "connect", p.addr, "--psk-file", key, "--nick", "bob").exits(exitBroken)
 	l.exits(exitBroken)
 }
@@ -188,7 +190,7 @@ func TestCut(t *testing.T) {
 func TestStrangers(t *testing.T) {
 	key := keyFile(t, testKey)
 	l, addr := listen(t, strings.NewReader("from the listener"), "--psk-file", key)
-	for _, says := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "hello\n", "\x16\x03\x01\x02\x00\x01", "\x89vchat\r\n\x02", "\x89vchat\r\n\x01\x02", string(binary(4096)), ""} {
+	for _, says := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "hello\n", "\x16\x03\x01\x02\x00\x01", "\x89vchat\r\n\x03", "\x89vchat\r\n\x02\x02", string(binary(4096)), ""} {
 		s, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
@@ -223,8 +225,8 @@ func TestOtherServers(t *testing.T) {
 		"plain vchat":      {"hello\n", "--plain"},
 		"random":           {"\x00\x01\x02", "does not speak"},
 		"closes":           {"", "without a word"},
-		"later version":    {"\x89vchat\r\n\x02", "another version"},
-		"half a handshake": {"\x89vchat\r\n\x01\x02\x00\x01" + strings.Repeat("n", 32), "ended"},
+		"later version":    {"\x89vchat\r\n\x03", "another version"},
+		"half a handshake": {"\x89vchat\r\n\x02\x02\x00\x01" + strings.Repeat("n", 80), "ended"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, err := net.Listen("tcp", "127.0.0.1:0")

@@ -14,14 +14,16 @@ import (
 	_ "vcrypto/engine/devcrypto"
 	_ "vcrypto/engine/gocrypto"
 	"vcrypto/internal/chat"
-	"vcrypto/internal/chat/cbc"
+	"vcrypto/internal/chat/place"
 	"vcrypto/internal/chat/psk"
+	"vcrypto/internal/chat/safetext"
 )
 
 // options are the flags that both commands have.
 type options struct {
 	plain   bool
 	pskFile string
+	phrase  bool
 	crypto  string
 	nick    string
 
@@ -32,7 +34,8 @@ func (o *options) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.BoolVar(&o.plain, "plain", false, "no encryption: the bare bytes, readable and forgeable by all between the ends")
 	f.StringVar(&o.pskFile, "psk-file", "", "file with the pre-shared key, at least 16 bytes (default: the environment variable "+psk.Env+")")
-	f.StringVar(&o.crypto, "crypto", cbc.Auto, "where AES runs: a node (/dev/crypto, /dev/cryptodev0), an engine (gocrypto), or auto: /dev/crypto if it is there, else the best engine")
+	f.BoolVar(&o.phrase, "passphrase", false, "ask for a passphrase, or take it from "+psk.EnvPassphrase+", instead of a key")
+	f.StringVar(&o.crypto, "crypto", place.Auto, "where AES runs: a node (/dev/crypto, /dev/cryptodev0), an engine (gocrypto), or auto: /dev/crypto if it is there, else the best engine")
 	f.StringVar(&o.nick, "nick", firstOf(os.Getenv("USER"), os.Getenv("LOGNAME")), "name that the peer's terminal shows; it travels encrypted")
 	o.changed = f.Changed
 }
@@ -49,42 +52,83 @@ func firstOf(names ...string) string {
 // open makes this end from the flags. close gives the key and the place of
 // the cipher back.
 func (o *options) open() (c *chat.Chat, close func(), err error) {
-	if o.plain && (o.changed("psk-file") || o.changed("crypto")) {
-		return nil, nil, usageError{errors.New("--plain has no key and no cipher: leave out --psk-file and --crypto, or --plain")}
+	if o.plain && (o.changed("psk-file") || o.changed("crypto") || o.phrase) {
+		return nil, nil, usageError{errors.New("--plain has no key and no cipher: leave out --psk-file, --passphrase and --crypto, or --plain")}
+	}
+	if o.phrase && o.changed("psk-file") {
+		return nil, nil, usageError{errors.New("--passphrase and --psk-file are two secrets where one is needed: leave one out")}
 	}
 	logger := log.New(os.Stderr, "vchat: ", 0)
 	c = &chat.Chat{
 		In:   chat.NewInput(os.Stdin, term.IsTerminal(int(os.Stdin.Fd()))),
 		Out:  chat.NewOutput(os.Stdout, term.IsTerminal(int(os.Stdout.Fd()))),
 		Log:  logger.Printf,
-		Nick: chat.CleanNick(o.nick),
+		Nick: safetext.Nick(o.nick),
 		Wait: -1,
 	}
 	if o.plain {
 		logger.Print("no encryption: all between the two ends can read and change what is said")
 		return c, func() {}, nil
 	}
-	key, warning, err := psk.Read(o.pskFile)
+	forget, err := o.secret(c, logger)
 	if err != nil {
 		return nil, nil, usageError{err}
+	}
+	p, closePlace, err := openPlace(o.crypto, logger)
+	if err != nil {
+		forget()
+		return nil, nil, err
+	}
+	c.Place = p
+	return c, func() {
+		forget()
+		closePlace()
+	}, nil
+}
+
+// secret reads the key or the passphrase. forget zeroes it.
+func (o *options) secret(c *chat.Chat, logger *log.Logger) (forget func(), err error) {
+	if o.phrase {
+		if c.Passphrase, err = psk.AskPassphrase(); err != nil {
+			return nil, err
+		}
+		os.Unsetenv(psk.EnvPassphrase)
+		logger.Print(psk.Warning)
+		return c.Passphrase.Zero, nil
+	}
+	if c.Key, err = readKey(o.pskFile, logger); err != nil {
+		return nil, err
+	}
+	return func() { clear(c.Key) }, nil
+}
+
+// readKey reads the key from a file, or from the environment.
+func readKey(file string, logger *log.Logger) (psk.Key, error) {
+	key, warning, err := psk.Read(file)
+	if err != nil {
+		return nil, err
 	}
 	os.Unsetenv(psk.Env) // for what we may start; the kernel's copy remains
 	if warning != "" {
 		logger.Print(warning)
 	}
-	place, err := cbc.Open(o.crypto)
-	if err != nil {
-		clear(key)
-		return nil, nil, fmt.Errorf("--crypto %s: %w", o.crypto, err)
+	return key, nil
+}
+
+// openPlace opens where AES runs, and says where that is.
+func openPlace(spec string, logger *log.Logger) (p *place.Place, closePlace func(), err error) {
+	if p, err = place.Open(spec); err != nil {
+		return nil, nil, fmt.Errorf("--crypto %s: %w", spec, err)
 	}
-	if passed := place.PassedOver(); passed != nil {
+	if passed := p.PassedOver(); passed != nil {
 		logger.Printf("/dev/crypto cannot be used: %v", passed)
 	}
-	logger.Printf("AES runs in %s", place)
-	c.Key, c.CBC = key, place
-	return c, func() {
-		clear(key)
-		if err := place.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+	logger.Printf("AES runs in %s", p)
+	if err := p.Lacks(); err != nil {
+		logger.Printf("it has no AES-GCM (%v): AES-CBC with HMAC-SHA-256 is used", err)
+	}
+	return p, func() {
+		if err := p.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 			logger.Print(err)
 		}
 	}, nil

@@ -55,7 +55,7 @@ Exit status:
   3  the peer did not prove to have our key (a wrong key, another protocol)
   4  the conversation broke off, or what came was changed on the way
   5  the listener is busy with another peer`,
-		Example: `  (umask 077; head -c 32 /dev/urandom | base64 >vchat.key)   # then copy it to the other end
+		Example: `  vchat keygen vchat.key       # then copy it to the other end, by a safe way
   vchat listen --psk-file vchat.key
   vchat connect --psk-file vchat.key host.example`,
 		SilenceErrors: true,
@@ -67,7 +67,7 @@ Exit status:
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newListen(), newConnect())
+	root.AddCommand(newListen(), newConnect(), newHub(), newJoin(), newKeygen())
 	return root
 }
 

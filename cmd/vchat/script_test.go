@@ -59,7 +59,7 @@ func startListener(ts *testscript.TestScript, neg bool, args []string) {
 	l := &listener{exec.Command(program, append([]string{"listen", "127.0.0.1:0"}, args...)...), make(chan struct{})}
 	l.cmd.Dir = ts.MkAbs(".")
 	l.cmd.Stdout, l.cmd.Stderr = out, errs
-	l.cmd.Env = append(os.Environ(), "VCHAT_PSK="+ts.Getenv("VCHAT_PSK"))
+	l.cmd.Env = append(os.Environ(), "VCHAT_PSK="+ts.Getenv("VCHAT_PSK"), "VCHAT_PASSPHRASE="+ts.Getenv("VCHAT_PASSPHRASE"))
 	ts.Check(l.cmd.Start())
 	go func() { l.cmd.Wait(); close(l.exited) }()
 	ts.Defer(func() { l.cmd.Process.Kill(); <-l.exited })

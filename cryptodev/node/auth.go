@@ -189,7 +189,7 @@ func (s *session) sum(parts ...[]byte) []byte {
 		s.digest.Write(p)
 	}
 	sum := s.digest.Sum(nil)
-	s.digest.Reset()
+	s.spend()
 	return sum
 }
 

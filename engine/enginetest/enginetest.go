@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(testing.TB) engine.Engine) {
 		{"Big", testBig},
 		{"Mixed", testMixed},
 		{"ManySessions", testManySessions},
+		{"ManyKeys", testManyKeys},
 		{"Workers", testWorkers},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -336,6 +336,23 @@ func testManySessions(t *testing.T, e engine.Engine) {
 	}
 }
 
+// testManyKeys has each request of a long batch use a key of its own, all of
+// one algorithm: engines that take such batches in pieces must not mix them up.
+func testManyKeys(t *testing.T, e engine.Engine) {
+	each(t, e, func(t *testing.T, p engine.Params) {
+		r := newRand(10)
+		const n = 300 // more than an engine takes at a time
+		w := newWorker(t, e, n)
+		jobs := make([]*job, n)
+		for i := range jobs {
+			p.Key = random(r, len(p.Key))
+			jobs[i] = newJob(t, r, newSession(t, e, p), p, 48)
+			jobs[i].inPlace = i%2 == 1 && (jobs[i].kind == engine.Cipher || jobs[i].kind == engine.AEAD)
+		}
+		do(t, w, jobs)
+	})
+}
+
 // testWorkers has several threads use the same sessions at once.
 func testWorkers(t *testing.T, e engine.Engine) {
 	ses, params := sessions(t, e, newRand(7))

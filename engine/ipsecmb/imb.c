@@ -510,12 +510,19 @@ fill_burst(IMB_JOB *j, struct vc_request **rs, uint32_t m, uintptr_t type,
 {
 	/* Bits that no length has that fits. */
 	const uint64_t mask = kind == VC_CTR ? 0 : kind == VC_CBC_DEC ? 15 : ~(uint64_t)MAX_BLOCKS16;
-	struct vc_session **const usual = (*rs)->session;
-	uint64_t odd = 0, less = 0;
+	uint64_t odd, less = 0;
 
+	if (__builtin_expect((*rs)->type != type, 0))
+		return 0;
+
+	/* A burst that is not the batch's first begins with any session. */
+	struct vc_session **const usual = (*rs)->session;
+	const struct vc_session *const mine = *usual;
+
+	odd = (uint64_t)(mine->class ^ first->class);
 	for (struct vc_request **end = rs + m; rs < end; rs++, j++) {
 		struct vc_request *r = *rs;
-		const struct vc_session *s = first;
+		const struct vc_session *s = mine;
 
 		if (__builtin_expect(r->type != type, 0))
 			return 0;

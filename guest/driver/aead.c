@@ -209,8 +209,7 @@ static int vcd_aead_crypt(struct aead_request *req, enum vcd_slot slot)
 	from = encrypt || chain ? len : len + tag;
 	to = encrypt ? len + tag : len;
 	/* A nonce that CCM does not have, or a part block, is told so there. */
-	if (!vcd_ktfm_usable(&ctx->t, len) ||
-	    !vcd_ktfm_usable(&ctx->t, req->assoclen) || !tag ||
+	if (!vcd_ktfm_usable(&ctx->t, (u64)len + req->assoclen + tag) || !tag ||
 	    (chain && (!len || len % VCD_BLOCK)) ||
 	    (c->id == CRYPTO_AES_CCM && (req->iv[0] < 1 || req->iv[0] > 7 ||
 					 (req->iv[0] < 3 && len >> 8 * (req->iv[0] + 1)))) ||

@@ -42,6 +42,7 @@ static void vcd_file_waiting(struct vcd_file *f, bool waiting)
 /* Who waits in poll is in f->wait; epoll's users are all the time. */
 static void vcd_file_update(struct vcd_file *f)
 {
+	/* A guess: vcd_file_waiting() looks again with the lock. */
 	bool waiting = waitqueue_active(&f->wait);
 
 	if (waiting != READ_ONCE(f->waiting))
@@ -77,6 +78,14 @@ int vcd_async_settle(struct vcd_session *s)
 	return err ? -EINTR : 0;
 }
 
+/* One operation fewer is not fetched. Who waits for room is told of the first. */
+static void vcd_async_less(struct vcd_file *f)
+{
+	/* The atomic is the barrier between its count and our look. */
+	if (atomic_dec_return(&f->async) == VCD_MAX_ASYNC - 1 && waitqueue_active(&f->wait))
+		wake_up_poll(&f->wait, EPOLLOUT | EPOLLWRNORM);
+}
+
 /* Let go of an operation. Process context. */
 static void vcd_async_free(struct vcd_data *r)
 {
@@ -91,7 +100,7 @@ static void vcd_async_free(struct vcd_data *r)
 	r->file = NULL;
 	r->m.session = NULL;
 	vcd_data_put(r);
-	atomic_dec(&f->async);
+	vcd_async_less(f);
 	vcd_session_put(s);
 	vcd_file_put(f);
 }
@@ -113,6 +122,7 @@ static void vcd_async_done(struct vcd_data *r)
 	closed = f->closed;
 	if (!closed) {
 		list_add_tail(&r->m.req.link, &f->done);
+		/* A poller takes the lock before its last look. */
 		if (waitqueue_active(&f->wait))
 			wake_up_poll(&f->wait, EPOLLIN | EPOLLRDNORM);
 	}
@@ -217,12 +227,12 @@ int vcd_async_submit(struct vcd_file *f, struct vcd_session *s, struct vcd_op *o
 	int err;
 
 	if (atomic_inc_return(&f->async) > VCD_MAX_ASYNC) {
-		atomic_dec(&f->async);
+		vcd_async_less(f);
 		return -EBUSY;
 	}
 	r = vcd_data_get(f->dev);
 	if (!r) {
-		atomic_dec(&f->async);
+		vcd_async_less(f);
 		return -ENOMEM;
 	}
 	r->cop = o->cop;
@@ -343,7 +353,6 @@ static struct vcd_data *vcd_async_first(struct vcd_file *f)
 int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop)
 {
 	struct vcd_data *r = vcd_async_first(f);
-	bool full = atomic_read(&f->async) >= VCD_MAX_ASYNC;
 	int err;
 
 	if (!r) {
@@ -371,8 +380,6 @@ int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop)
 		err = vcd_async_out(r);
 	*cop = r->cop;
 	vcd_async_free(r);
-	if (full && waitqueue_active(&f->wait))
-		wake_up_poll(&f->wait, EPOLLOUT | EPOLLWRNORM);
 	vcd_file_update(f);
 	return err == -EBUSY ? -EIO : err;
 }
@@ -419,6 +426,8 @@ __poll_t vcd_poll(struct file *filp, poll_table *wait)
 
 	poll_wait(filp, &f->wait, wait);
 	poll_wait(filp, &f->dev->gone_wait, wait);
+	/* Between our place in the queues and our look, as for those who wake. */
+	smp_mb();
 	if (atomic_read(&f->async))
 		vcd_file_drain(f);
 	events = vcd_ready(f);

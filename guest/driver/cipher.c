@@ -72,8 +72,9 @@ int vcd_cipher_next_iv(struct vcd_data *r, struct vcd_session *s, int op,
 		       unsigned int len, u8 *iv, bool before)
 {
 	const struct vcd_cipher *c = s->cipher;
+	bool decrypt = op == COP_DECRYPT;
 
-	if (before != (op == COP_DECRYPT))
+	if (before != decrypt)
 		return false;
 	switch (c->chain) {
 	case VCD_CHAIN_CBC:

@@ -316,7 +316,7 @@ static void vcd_watchdog(struct work_struct *work)
 	WRITE_ONCE(d->ticks, now);
 	/* A submitter that finds it clear, after our look, arms us again. */
 	clear_bit(0, &d->watching);
-	smp_mb__after_atomic();
+	smp_mb__after_atomic();	/* between the bit and the lists */
 	/* Answers may lie there: who waits for them need not have asked yet. */
 	for (i = 0; i <= d->ndata; i++)
 		vcd_queue_drain_all(&d->queues[i]);

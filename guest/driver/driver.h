@@ -115,7 +115,7 @@ struct vcd_queue {
 	char name[20];
 	wait_queue_head_t room;		/* woken when the device gives back */
 
-	spinlock_t lock;
+	spinlock_t lock;		/* the ring, and what follows */
 	struct virtqueue *vq;		/* NULL while stopped */
 	struct virtqueue *stopping;	/* what vq was, during vcd_stop() */
 	struct list_head inflight;	/* struct vcd_req, oldest first */
@@ -127,7 +127,7 @@ struct vcd_queue {
 	struct vcd_stats stats;
 
 	/* Returned, and to be completed for the kernel's users. */
-	spinlock_t kdone_lock;
+	spinlock_t kdone_lock;		/* kdone */
 	struct list_head kdone;		/* struct vcd_req */
 	struct tasklet_struct kdone_task;
 };
@@ -201,10 +201,10 @@ struct vcd_device {
 	struct work_struct config;
 	struct work_struct reap;
 
-	spinlock_t reap_lock;
+	spinlock_t reap_lock;		/* orphans */
 	struct list_head orphans;
 
-	spinlock_t pool_lock;
+	spinlock_t pool_lock;		/* pool, pooled */
 	struct list_head pool;
 	unsigned int pooled;
 
@@ -213,7 +213,7 @@ struct vcd_device {
 	unsigned int spin_misses;	/* looks in vain, one after the other */
 
 	/* Requests of the kernel's door that are to be sent by its worker. */
-	spinlock_t kq_lock;
+	spinlock_t kq_lock;		/* kq */
 	struct crypto_queue kq;
 	struct work_struct kwork;
 	atomic_long_t fallbacks;	/* done in software instead */
@@ -232,12 +232,12 @@ struct vcd_file {
 	struct kref ref;
 	struct vcd_device *dev;
 	struct vcd_user *user;
-	spinlock_t lock;
+	spinlock_t lock;		/* sessions */
 	DECLARE_HASHTABLE(sessions, 6);
 
 	wait_queue_head_t wait;		/* poll */
 	bool waiting;			/* done_lock: counted in dev->file_waiters */
-	spinlock_t done_lock;
+	spinlock_t done_lock;		/* done, closed, waiting */
 	struct list_head done;		/* struct vcd_req, in completion order */
 	bool closed;			/* done_lock */
 	atomic_t async;			/* operations not yet fetched */
@@ -479,6 +479,7 @@ struct vcd_lists {
 	struct scatterlist *sgs[6];
 	unsigned int out, total;
 };
+
 void vcd_msg_header(struct vcd_msg *m, u32 opcode, u32 algo);
 void vcd_msg_lists(struct vcd_msg *m, struct vcd_lists *l);
 void vcd_msg_prepare(struct vcd_msg *m, struct vcd_session *s,
@@ -521,6 +522,7 @@ struct vcd_aead_op {
 	u8 *iv;
 	u8 tagsize;
 };
+
 int vcd_aead_run(struct vcd_session *s, const struct vcd_aead_op *a);
 
 /* hash.c */
@@ -569,6 +571,7 @@ void vcd_kcrypto_exit(void);
 void vcd_kcrypto_device_init(struct vcd_device *d);
 void vcd_kcrypto_queue_init(struct vcd_queue *q);
 void vcd_kcrypto_add(struct vcd_device *d);
+void vcd_kcrypto_settle(void);
 void vcd_kcrypto_quiesce(struct vcd_device *d);
 void vcd_kwake(struct vcd_device *d);
 

@@ -105,7 +105,7 @@ void vcd_ktfm_set(struct vcd_ktfm *t, struct vcd_session *s)
 }
 
 /* Whether a request with so much data is for the device. */
-bool vcd_ktfm_usable(struct vcd_ktfm *t, unsigned int bytes)
+bool vcd_ktfm_usable(struct vcd_ktfm *t, u64 bytes)
 {
 	return t->s && READ_ONCE(t->d->hw_ready) && !READ_ONCE(t->s->refused) &&
 	       bytes <= t->d->kmax;
@@ -450,6 +450,23 @@ void vcd_kcrypto_quiesce(struct vcd_device *d)
 }
 
 /*
+ * Wait for the kernel's tests of what is registered: they are not to fail for
+ * want of a device that leaves meanwhile.
+ */
+void vcd_kcrypto_settle(void)
+{
+	struct vcd_kalg *a;
+	unsigned int i;
+
+	mutex_lock(&vcd_kalgs_lock);
+	for (i = 0; (a = vcd_kalg_at(i)); i++)
+		if (a->registered)
+			crypto_has_alg(a->cipher ? a->cipher->driver_name : a->hash->driver_name,
+				       0, 0);
+	mutex_unlock(&vcd_kalgs_lock);
+}
+
+/*
  * Register what a device offers and is not registered yet. The kernel tests
  * each algorithm on it, in this call up to 6.1, soon after it later.
  */
@@ -477,7 +494,8 @@ void vcd_kcrypto_add(struct vcd_device *d)
 	}
 	mutex_unlock(&vcd_kalgs_lock);
 	if (n)
-		pr_info("%s: %u algorithms for the kernel, with priority %d\n", d->name, n, priority);
+		pr_info("%s: %u algorithms for the kernel, with priority %d\n",
+			d->name, n, priority);
 }
 
 int vcd_kcrypto_init(void)

@@ -79,17 +79,17 @@ int vcd_ktfm_init(struct vcd_ktfm *t, const struct vcd_kalg *a);
 void vcd_ktfm_exit(struct vcd_ktfm *t);
 struct vcd_session *vcd_ktfm_session(struct vcd_ktfm *t);
 void vcd_ktfm_set(struct vcd_ktfm *t, struct vcd_session *s);
-bool vcd_ktfm_usable(struct vcd_ktfm *t, unsigned int bytes);
+bool vcd_ktfm_usable(struct vcd_ktfm *t, u64 bytes);
 void vcd_kcount_fallback(struct vcd_ktfm *t);
 int vcd_kslice(struct scatterlist *to, unsigned int room, struct scatterlist *from,
 	       unsigned int off, unsigned int len, void *pad, unsigned int padlen);
 int vcd_kreq_send(struct vcd_kreq *k, struct vcd_ktfm *t, struct crypto_async_request *base,
 		  enum vcd_slot slot);
 
-/* The algorithms, each list ended by one without add. */
-extern struct vcd_kalg *vcd_skciphers(unsigned int i);
-extern struct vcd_kalg *vcd_ahashes(unsigned int i);
-extern struct vcd_kalg *vcd_aeads(unsigned int i);
-extern struct vcd_kalg *vcd_akciphers(unsigned int i);
+/* The algorithms by number from 0 on, and NULL. */
+struct vcd_kalg *vcd_skciphers(unsigned int i);
+struct vcd_kalg *vcd_ahashes(unsigned int i);
+struct vcd_kalg *vcd_aeads(unsigned int i);
+struct vcd_kalg *vcd_akciphers(unsigned int i);
 
 #endif

@@ -2,6 +2,7 @@
 /* The virtio driver: probe, remove, configuration, suspend; the module. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/idr.h>
 #include <linux/module.h>
 #include <linux/reboot.h>
@@ -233,6 +234,7 @@ static void vcd_remove(struct virtio_device *vdev)
 	struct vcd_device *d = vdev->priv;
 
 	unregister_reboot_notifier(&d->reboot);
+	vcd_kcrypto_settle();
 	vcd_stats_remove(d);
 	vcd_nodes_remove(d);
 	mutex_lock(&d->lock);
@@ -247,11 +249,31 @@ static void vcd_remove(struct virtio_device *vdev)
 }
 
 #ifdef CONFIG_PM_SLEEP
+#define VCD_FREEZE_MS	2000
+
+/* What is under way is given a moment: the reset would fail it. */
+static void vcd_calm(struct vcd_device *d)
+{
+	unsigned int ms, i;
+	bool busy = true;
+
+	for (ms = 0; busy && ms < VCD_FREEZE_MS; ms += 10) {
+		busy = false;
+		for (i = 0; i <= d->ndata; i++) {
+			vcd_queue_drain_all(&d->queues[i]);
+			busy |= !list_empty_careful(&d->queues[i].inflight);
+		}
+		if (busy)
+			msleep(10);
+	}
+}
+
 /* Sessions outlive a suspend: they are opened anew when used. */
 static int vcd_freeze(struct virtio_device *vdev)
 {
 	struct vcd_device *d = vdev->priv;
 
+	vcd_calm(d);
 	mutex_lock(&d->lock);
 	vcd_stop(d, d->state == VCD_DEAD ? VCD_DEAD : VCD_DOWN);
 	mutex_unlock(&d->lock);

@@ -112,7 +112,7 @@ static void vcd_crypto_update(struct vcd_device *some)
 
 	mutex_lock(&vcd_table_lock);
 	for (i = 0; i < VCD_MAX_DEVICES; i++)
-		want |= vcd_table[i] != NULL;
+		want |= !!vcd_table[i];
 	mutex_unlock(&vcd_table_lock);
 
 	if (!want && vcd_crypto_registered) {

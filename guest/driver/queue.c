@@ -93,7 +93,8 @@ static void vcd_finish(struct vcd_queue *q, struct list_head *done, bool broken,
 {
 	if (!list_empty(done)) {
 		vcd_deliver(q->dev, done);
-		if (waitqueue_active(&q->room))
+		/* With a barrier, between the count and the look. */
+		if (wq_has_sleeper(&q->room))
 			wake_up_all(&q->room);
 		if (!list_empty_careful(&q->parked))
 			queue_work(vcd_wq, &q->dev->reap);

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"vcrypto/internal/chat/psk"
+	"vcrypto/internal/chat/suite"
 	"vcrypto/internal/chat/wire"
 )
 
@@ -43,6 +44,7 @@ var (
 const (
 	dialTimeout      = 10 * time.Second
 	handshakeTimeout = 10 * time.Second // a network's round trips and a slow device
+	stretchTimeout   = time.Minute      // likewise, with argon2id on a slow machine
 	leaveTimeout     = time.Second      // to say goodbye to a peer that does not read
 	lastWordsTimeout = 2 * time.Second  // for what a peer said before it closed
 )
@@ -59,10 +61,12 @@ type Chat struct {
 	// Log tells the user what happens.
 	Log func(format string, args ...any)
 
-	// Key is the pre-shared key; nil talks in the clear.
-	Key psk.Key
-	// CBC is where the cipher runs; not used in the clear.
-	CBC wire.CBC
+	// Key is the pre-shared key, Passphrase what may be there instead. With
+	// neither we talk in the clear.
+	Key        psk.Key
+	Passphrase *psk.Passphrase
+	// Place is where the cipher runs; not used in the clear.
+	Place suite.Place
 	// Nick is the name the peer is told, "" for none.
 	Nick string
 
@@ -103,7 +107,7 @@ func (c *Chat) Connect(ctx context.Context, addr string) error {
 // greet makes a channel of a new connection: it does the handshake, if there
 // is a key. After an error the connection is closed.
 func (c *Chat) greet(ctx context.Context, conn net.Conn, r wire.Role, admit func() bool) (channel, error) {
-	if c.Key == nil {
+	if c.plain() {
 		if admit != nil && !admit() {
 			conn.Close()
 			return nil, wire.ErrBusy
@@ -111,8 +115,18 @@ func (c *Chat) greet(ctx context.Context, conn net.Conn, r wire.Role, admit func
 		return newPlain(conn), nil
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(orDefault(c.handshakeTimeout, handshakeTimeout)))
-	w, err := wire.Handshake(conn, wire.Config{Role: r, PSK: c.Key, CBC: c.CBC, Admit: admit})
+	config := wire.Config{Role: r, PSK: c.Key, Place: c.Place, Admit: admit}
+	patience := handshakeTimeout
+	if c.Passphrase != nil {
+		patience = stretchTimeout
+		if r == wire.Responder {
+			config.Salt, config.PSK = c.Passphrase.Listener()
+		} else {
+			config.Stretch = c.Passphrase.Stretch
+		}
+	}
+	conn.SetDeadline(time.Now().Add(orDefault(c.handshakeTimeout, patience)))
+	w, err := wire.Handshake(conn, config)
 	if err == nil && !stop() {
 		err = errors.Join(ctx.Err(), w.Close())
 	}
@@ -125,8 +139,12 @@ func (c *Chat) greet(ctx context.Context, conn net.Conn, r wire.Role, admit func
 		return nil, fmt.Errorf("%w: %w", ErrUnproved, err)
 	}
 	conn.SetDeadline(time.Time{})
+	c.Log("%s: %s, fingerprint %s", conn.RemoteAddr(), w.Suite(), w.Fingerprint())
 	return &secure{conn: w, nick: c.Nick}, nil
 }
+
+// plain says whether nothing is protected.
+func (c *Chat) plain() bool { return c.Key == nil && c.Passphrase == nil }
 
 func orDefault(d, def time.Duration) time.Duration {
 	if d == 0 {

@@ -5,12 +5,9 @@ package chat
 import (
 	"bytes"
 	"io"
-	"strconv"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 
-	"vcrypto/internal/chat/wire"
+	"vcrypto/internal/chat/safetext"
 )
 
 // Output shows what the peer says: byte by byte the same into a pipe or
@@ -23,6 +20,7 @@ type Output struct {
 	nick    string
 	midline bool
 	tail    []byte // the beginning of a rune whose rest has not come yet
+	clean   safetext.Cleaner
 	text    []byte
 }
 
@@ -52,7 +50,7 @@ func (o *Output) End() {
 	o.text = o.text[:0]
 	for _, c := range o.tail {
 		o.text = o.begin(o.text)
-		o.text = append(o.text, escapeByte(c)...)
+		o.text = o.clean.Append(o.text, string([]byte{c}))
 	}
 	if o.midline {
 		o.text = append(o.text, '\n')
@@ -83,8 +81,10 @@ func (o *Output) harmless(p []byte) []byte {
 		case r == '\n':
 			o.text = append(o.begin(o.text), '\n')
 			o.midline = false
+		case r == '\t':
+			o.text = append(o.begin(o.text), '\t')
 		default:
-			o.text = append(o.begin(o.text), harmlessRune(r, p[:n])...)
+			o.text = o.clean.Append(o.begin(o.text), string(p[:n]))
 		}
 		p = p[n:]
 	}
@@ -97,47 +97,6 @@ func (o *Output) begin(text []byte) []byte {
 		return text
 	}
 	o.midline = true
+	o.clean.Reset()
 	return append(append(text, o.nick...), "> "...)
-}
-
-// zeroWidthJoiner joins emoji; it moves nothing.
-const zeroWidthJoiner = '\u200d'
-
-// harmlessRune returns r as itself if it prints, otherwise escaped: controls
-// (so escape sequences), what changes the direction of writing, bytes that
-// are not UTF-8. raw is how it came.
-func harmlessRune(r rune, raw []byte) []byte {
-	switch {
-	case r == utf8.RuneError && len(raw) == 1:
-		return escapeByte(raw[0])
-	case r == '\t', r == zeroWidthJoiner, unicode.IsPrint(r):
-		return raw
-	}
-	s := strconv.QuoteRuneToASCII(r)
-	return []byte(s[1 : len(s)-1])
-}
-
-func escapeByte(c byte) []byte {
-	const hex = "0123456789abcdef"
-	return []byte{'\\', 'x', hex[c>>4], hex[c&15]}
-}
-
-// maxNickRunes bounds what a nick takes of a line.
-const maxNickRunes = 32
-
-// CleanNick makes harmless what somebody calls themselves: what prints only,
-// no spaces at the ends, not too much. "" says that nothing is left.
-func CleanNick(s string) string {
-	if len(s) > wire.MaxNick {
-		s = s[:wire.MaxNick]
-	}
-	runes := 0
-	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) || runes == maxNickRunes {
-			return -1
-		}
-		runes++
-		return r
-	}, s)
-	return strings.TrimSpace(s)
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"time"
 
+	"vcrypto/internal/chat/safetext"
 	"vcrypto/internal/chat/wire"
 )
 
@@ -82,7 +83,7 @@ func (v *conversation) receive() {
 			}
 			continue
 		case wire.Nick:
-			if name := CleanNick(string(p)); name != "" {
+			if name := safetext.Nick(string(p)); name != "" {
 				v.Out.SetNick(name)
 				v.Log("%s is %s", v.name, name)
 			}

@@ -19,7 +19,7 @@ import (
 	"vcrypto/cryptodev/abi"
 	"vcrypto/cryptodev/cryptodevtest"
 	_ "vcrypto/engine/gocrypto"
-	"vcrypto/internal/chat/cbc"
+	"vcrypto/internal/chat/place"
 	"vcrypto/internal/chat/wire"
 )
 
@@ -62,17 +62,17 @@ func (s *shared) await(t *testing.T, text string) {
 
 func newEnd(t *testing.T, in io.Reader) *end {
 	t.Helper()
-	place, err := cbc.Open("gocrypto")
+	p, err := place.Open("gocrypto")
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := &end{}
 	e.Chat = Chat{
 		In: NewInput(in, false), Out: NewOutput(&e.out, false),
-		Log:  func(f string, a ...any) { fmt.Fprintf(&e.log, f+"\n", a...) },
-		Key:  []byte("0123456789abcdef0123456789abcdef"),
-		CBC:  place,
-		Wait: -1,
+		Log:   func(f string, a ...any) { fmt.Fprintf(&e.log, f+"\n", a...) },
+		Key:   []byte("0123456789abcdef0123456789abcdef"),
+		Place: p,
+		Wait:  -1,
 	}
 	return e
 }
@@ -207,21 +207,21 @@ func TestDeviceFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var fails atomic.Bool
 			node := &cryptodevtest.Node{Fail: func(request uintptr) error {
-				if fails.Load() && request == abi.CIOCCRYPT {
+				if fails.Load() && (request == abi.CIOCCRYPT || request == abi.CIOCAUTHCRYPT) {
 					return syscall.EIO
 				}
 				return nil
 			}}
-			place, err := cbc.FromDevice(node.Open(t))
+			p, err := place.FromDevice(node.Open(t))
 			if err != nil {
 				t.Fatal(err)
 			}
 			in, feed := io.Pipe()
 			l, e := newEnd(t, open(t, "")), newEnd(t, in)
 			if c.listener {
-				l.CBC = place
+				l.Place = p
 			} else {
-				e.CBC = place
+				e.Place = p
 			}
 			addr, served := l.serve(t, true)
 			done := make(chan error, 1)

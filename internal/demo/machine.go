@@ -173,7 +173,10 @@ func (s *stage) boot(ctx context.Context) error {
 		})
 	})
 	booting.Go(func() {
-		errs[1] = s.b.start(ctx, s, []vm.NIC{{Link: b, Prefix: linkB + "/24"}})
+		errs[1] = s.b.start(ctx, s, []vm.NIC{
+			{Link: b, Prefix: linkB + "/24"},
+			{Pcap: s.capture("host-beta")},
+		})
 	})
 	booting.Wait()
 	if err := errors.Join(errs[:]...); err != nil {

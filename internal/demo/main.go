@@ -67,6 +67,7 @@ func demo(ctx context.Context) error {
 		{"A chat between the host and the VM, in the clear", s.plainChat},
 		{"The same chat, encrypted: the VM's AES runs on this host", s.encryptedChat},
 		{"The two VMs chat with each other, each with its own device", s.guestsChat},
+		{"A room: the host and both VMs, over a hub that cannot read", s.room},
 		{"What the devices counted", s.count},
 	} {
 		fmt.Printf("\n==> %s\n", part.title)

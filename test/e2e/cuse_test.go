@@ -34,7 +34,7 @@ func TestCUSE(t *testing.T) {
 		{"/tests/api", "--cuse"},
 		{"/tests/compat", "--cuse"},
 		{"/tests/modes", "--cuse"},
-		{"vcrypto", "speed", "--async", "--time", "20ms"},
+		{"vcrypto", "speed", "--async", "--time", "20ms", "--size", "512,65536"},
 		{"vcrypto", "test"},
 	}
 	if testAll {
@@ -54,6 +54,20 @@ func TestCUSE(t *testing.T) {
 	}
 	if out, err := try(t, v, "ls", "/dev/crypto"); err == nil {
 		t.Errorf("the node stayed: %s", out)
+	}
+
+	// One that dies under its callers: they get an error, and nobody hangs.
+	startCUSE(t, v)
+	busy := v.Command(t.Context(), "vcrypto", "speed", "--time", "1h", "--size", "512")
+	var said output
+	busy.Stdout, busy.Stderr = &said, &said
+	if err := busy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said.waitFor(t, "cbc")
+	run(t, v, "sh", "-c", "for p in $(pidof vcrypto); do if grep -q cuse /proc/$p/cmdline; then kill -KILL $p; fi; done")
+	if err := busy.Wait(); err == nil {
+		t.Errorf("a caller ended well: %s", said.String())
 	}
 	cleanLog(t, v)
 }

@@ -76,24 +76,6 @@ func TestGuestDriver(t *testing.T) {
 	})
 }
 
-// TestDeviceWithoutDaemon: the daemon dies under a guest's programs. They get
-// an error in bounded time, and so does whoever comes later.
-func TestDeviceWithoutDaemon(t *testing.T) {
-	w := generic(t)
-	d := serve(t)
-	c := withDriver(t, "timeout=2")
-	c.QEMU = w.qemu.Path
-	c.Devices = attach(t, w, d.socket)
-	v := boot(t, c)
-	run(t, v, "vcrypto", "test")
-	d.kill()
-	out, err := try(t, v, "vcrypto", "test")
-	if err == nil {
-		t.Errorf("vcrypto test succeeded without a daemon:\n%s", out)
-	}
-	cleanLog(t, v)
-}
-
 // TestStopAndReset: a guest that is stopped goes on where it was; one that is
 // reset starts anew, and finds a fresh device.
 func TestStopAndReset(t *testing.T) {

@@ -17,7 +17,8 @@ import (
 func TestStuckDevice(t *testing.T) {
 	w := generic(t)
 	socket := serveEngine(t, w, &silentEngine{Engine: gocrypto.New()})
-	c := withDriver(t, "timeout=3 restart=1")
+	// The kernel's own tests of what is registered would be the first to wait.
+	c := withDriver(t, "timeout=3 restart=1 priority=0")
 	c.QEMU = w.qemu.Path
 	c.CPUs = 2
 	c.Devices = attach(t, w, socket)

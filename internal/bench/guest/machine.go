@@ -195,7 +195,7 @@ func (g *guest) describe(ctx context.Context, qemu vm.QEMU) error {
 	for _, n := range g.nodes {
 		r.Nodes = append(r.Nodes, n.Node)
 	}
-	r.GuestCPUs, r.Depth, r.Engine = guestCPUs, g.o.depth, g.o.engine
+	r.GuestCPUs, r.Depth, r.Engine, r.CPUs = guestCPUs, g.o.depth, g.o.engine, runtime.NumCPU()
 	r.QEMU = qemu.Version.String()
 	var err error
 	if r.Kernel, err = g.sh(ctx, "uname -r"); err != nil {

@@ -77,10 +77,18 @@ func device(engine string, w work, size, depth int, more ...string) in {
 // target is a case that the project has a target for, the nth time: it is
 // measured repeats times, not in a row.
 func target(w work, size, n int) in {
-	return device("ipsecmb", w, size, fullDepth) + in(fmt.Sprintf("%s%d", repeatMark, n))
+	return device("ipsecmb", w, size, fullDepth).again(n)
 }
 
-const repeats = 5
+// again is the case the nth time.
+func (c in) again(n int) in { return c + in(fmt.Sprintf("%s%d", repeatMark, n)) }
+
+// repeats is how often cases with a target of a ratio are measured, thrice how
+// often others are of which a single run may mislead.
+const (
+	repeats = 5
+	thrice  = 3
+)
 
 // repeatMark stands between a case's arguments and what tells it from others
 // with the same.
@@ -156,8 +164,15 @@ func cases() (all []in) {
 			}
 		}
 	}
+	for n := range thrice {
+		for _, e := range engines {
+			all = append(all, polled(e).again(n))
+		}
+		for _, size := range scalingSizes {
+			all = append(all, scaling(size).again(n))
+		}
+	}
 	for _, e := range engines {
-		all = append(all, polled(e))
 		for _, depth := range wayDepths {
 			if e != "ipsecmb" { // it is among the ways
 				all = append(all, asleep(e, depth))
@@ -176,9 +191,6 @@ func cases() (all []in) {
 	}
 	for _, load := range besides {
 		all = append(all, beside(load))
-	}
-	for _, size := range scalingSizes {
-		all = append(all, scaling(size))
 	}
 	all = append(all, memory())
 	for _, w := range works {

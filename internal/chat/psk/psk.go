@@ -17,19 +17,19 @@ import (
 const Env = "VCHAT_PSK"
 
 const (
-	// MinSize is the least size of a key in bytes. Who sees a handshake can
-	// try keys on it, as fast as they can compute HMACs: 16 random bytes are
-	// beyond that, 16 letters of a sentence may not be.
+	// MinSize is the least size of a key in bytes. Who answers a handshake in
+	// the peer's place can try keys on it, as fast as they can compute HMACs:
+	// 16 random bytes are beyond that, 16 letters of a sentence may not be.
 	MinSize = 16
 	// MaxSize is the largest size of a key in bytes: more is some other file.
 	MaxSize = 4096
 )
 
 // howTo tells how to make a key that is good.
-const howTo = "make one with: (umask 077; head -c 32 /dev/urandom | base64 >vchat.key)"
+const howTo = "make one with: vchat keygen vchat.key"
 
 // ErrNone: there is no key.
-var ErrNone = errors.New("no pre-shared key: name its file with --psk-file FILE or set " + Env + " (" + howTo + "), or talk in the clear with --plain")
+var ErrNone = errors.New("no pre-shared key: name its file with --psk-file FILE or set " + Env + " (" + howTo + "), agree on a --passphrase, or talk in the clear with --plain")
 
 // Key is a pre-shared key. The owner zeroes it with clear when it is no
 // longer needed.

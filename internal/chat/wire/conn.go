@@ -4,14 +4,14 @@ package wire
 
 import (
 	"bufio"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
+	"bytes"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"sync"
+	"time"
+
+	"vcrypto/internal/chat/suite"
 )
 
 // Conn is a connection to a peer that has proved to have our key.
@@ -19,34 +19,41 @@ import (
 // One goroutine sends and one receives; they may be two. It does not close
 // the connection it runs over.
 type Conn struct {
-	out sender
-	in  receiver
+	suite       suite.ID
+	fingerprint string
+	out         sender
+	in          receiver
 }
 
 // newConn opens the ciphers for r's end. It copies from k what it keeps.
-func newConn(rw io.ReadWriter, r Role, k *keys, c CBC) (*Conn, error) {
-	mine, theirs := k.of(r), k.of(r.peer())
-	enc, err := c.Encrypter(mine.cipher)
+func newConn(rw io.ReadWriter, r Role, id suite.ID, k *keys, p suite.Place) (*Conn, error) {
+	mine, theirs := bytes.Clone(k.of(r).secret), bytes.Clone(k.of(r.peer()).secret)
+	seal, err := suite.NewSealer(p, id, mine)
 	if err != nil {
-		return nil, fmt.Errorf("open the cipher for sending: %w: %w", ErrCipher, err)
+		return nil, fmt.Errorf("open the cipher for sending: %w", err)
 	}
-	dec, err := c.Decrypter(theirs.cipher)
+	open, err := suite.NewOpener(p, id, theirs)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the cipher for receiving: %w: %w", ErrCipher, err), enc.Close())
+		return nil, errors.Join(fmt.Errorf("open the cipher for receiving: %w", err), seal.Close())
 	}
 	return &Conn{
+		suite: id, fingerprint: printFingerprint(k.fingerprint),
 		out: sender{
-			w: rw, cbc: enc, mac: hmac.New(sha256.New, mine.mac), direction: r,
-			plain: make([]byte, 0, maxPadded),
-			frame: make([]byte, headerSize+maxBody),
+			w: rw, seal: seal, place: p, secret: mine, direction: r,
+			rekeyRecords: rekeyRecords, rekeyTime: rekeyTime, begun: time.Now(),
 		},
 		in: receiver{
-			r: bufio.NewReaderSize(rw, headerSize+maxBody), cbc: dec, mac: hmac.New(sha256.New, theirs.mac), direction: r.peer(),
-			plain: make([]byte, maxPadded),
-			frame: make([]byte, headerSize+maxBody),
+			r:    bufio.NewReaderSize(rw, headerSize+id.SealedSize(MaxPayload)),
+			open: open, place: p, secret: theirs, direction: r.peer(),
 		},
 	}, nil
 }
+
+// Suite is what the two ends agreed on.
+func (c *Conn) Suite() suite.ID { return c.suite }
+
+// Fingerprint is 16 digits that are the same at both ends, and nowhere else.
+func (c *Conn) Fingerprint() string { return c.fingerprint }
 
 // Send sends one record. The payload, at most MaxPayload bytes, is borrowed
 // for the call. An error is final: later calls return it again.
@@ -69,14 +76,19 @@ var errClosed = errors.New("the connection is closed")
 type sender struct {
 	mu        sync.Mutex // held for a whole call, so that close waits
 	w         io.Writer
-	cbc       BlockMode
-	mac       hash.Hash
+	seal      *suite.Sealer
+	place     suite.Place
+	secret    []byte // of the keys in use
 	direction Role
 	next      uint64 // counter of the next record
 	ended     bool   // End was sent
-	plain     []byte
 	frame     []byte
 	err       error
+
+	rekeyRecords uint64
+	rekeyTime    time.Duration
+	first        uint64    // counter of the first record of these keys
+	begun        time.Time // when these keys came into use
 }
 
 func (s *sender) send(k Kind, payload []byte) error {
@@ -95,43 +107,63 @@ func (s *sender) sendLocked(k Kind, payload []byte) error {
 	if err := checkKind(k, len(payload)); err != nil {
 		return err
 	}
-	if s.ended && (k == Data || k == End) {
-		return fmt.Errorf("record of kind %d after the end: %w", k, ErrFrame)
+	if s.ended && (k == Data || k == End) || k == rekey {
+		return fmt.Errorf("record of kind %d here: %w", k, ErrFrame)
 	}
-	if s.next >= maxCount {
-		return ErrTooLong
+	if s.next-s.first >= s.rekeyRecords || time.Since(s.begun) >= s.rekeyTime {
+		if err := s.rekey(); err != nil {
+			return err
+		}
 	}
-	frame, err := s.seal(k, payload)
+	if err := s.write(k, payload); err != nil {
+		return err
+	}
+	s.ended = s.ended || k == End
+	return nil
+}
+
+func (s *sender) write(k Kind, payload []byte) error {
+	frame, err := s.sealed(k, payload)
 	if err != nil {
 		return err
 	}
 	if _, err := s.w.Write(frame); err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
-	s.ended = s.ended || k == End
 	return nil
 }
 
-// seal makes the frame of the next record.
-func (s *sender) seal(k Kind, payload []byte) ([]byte, error) {
-	plain := pad(append(s.plain[:0], payload...))
-	defer clear(plain)
-	macAt := offCiphertext + len(plain)
-	frame := s.frame[:macAt+macSize]
+// rekey tells the peer, and goes on to the next keys.
+func (s *sender) rekey() error {
+	if err := s.write(rekey, nil); err != nil {
+		return err
+	}
+	if err := next(s.secret); err != nil {
+		return err
+	}
+	seal, err := suite.NewSealer(s.place, s.seal.Suite(), s.secret)
+	if err != nil {
+		return fmt.Errorf("open the cipher for sending anew: %w", err)
+	}
+	old := s.seal
+	s.seal, s.first, s.begun = seal, s.next, time.Now()
+	return old.Close()
+}
+
+// sealed makes the frame of the next record.
+func (s *sender) sealed(k Kind, payload []byte) ([]byte, error) {
+	var head [headerSize]byte
 	header{
-		length:    uint32(len(frame) - headerSize),
+		length:    uint32(s.seal.Suite().SealedSize(len(payload))),
 		counter:   s.next,
 		direction: s.direction,
 		kind:      k,
-	}.put(frame)
-	iv := frame[offIV:offCiphertext]
-	rand.Read(iv) // never fails (crypto/rand)
-	if err := s.cbc.Crypt(frame[offCiphertext:macAt], plain, iv); err != nil {
-		return nil, fmt.Errorf("encrypt: %w, nothing was sent: %w", ErrCipher, err)
+	}.put(head[:])
+	frame, err := s.seal.Seal(append(s.frame[:0], head[:]...), s.next, head[:], payload)
+	if err != nil {
+		return nil, err
 	}
-	s.mac.Reset()
-	s.mac.Write(frame[:macAt])
-	s.mac.Sum(frame[macAt:macAt])
+	s.frame = frame
 	s.next++
 	return frame, nil
 }
@@ -143,20 +175,20 @@ func (s *sender) close() error {
 		return nil
 	}
 	s.err = errClosed
-	clear(s.plain[:cap(s.plain)])
-	return s.cbc.Close()
+	clear(s.secret)
+	return s.seal.Close()
 }
 
 // receiver opens records.
 type receiver struct {
 	mu        sync.Mutex // held for a whole call, so that close waits
 	r         *bufio.Reader
-	cbc       BlockMode
-	mac       hash.Hash
+	open      *suite.Opener
+	place     suite.Place
+	secret    []byte // of the keys in use
 	direction Role
 	next      uint64 // counter the next record must have
 	ended     bool   // End was received
-	plain     []byte
 	frame     []byte
 	err       error
 }
@@ -176,51 +208,54 @@ func (r *receiver) receive() (Kind, []byte, error) {
 }
 
 func (r *receiver) receiveLocked() (Kind, []byte, error) {
-	if _, err := io.ReadFull(r.r, r.frame[:headerSize]); err != nil {
-		return 0, nil, receiveFailed(err)
+	for {
+		var head [headerSize]byte
+		if _, err := io.ReadFull(r.r, head[:]); err != nil {
+			return 0, nil, receiveFailed(err)
+		}
+		h, err := parseHeader(&head, r.open.Suite())
+		if err != nil {
+			return 0, nil, fmt.Errorf("receive: %w", err)
+		}
+		if cap(r.frame) < int(h.length) {
+			r.frame = make([]byte, h.length)
+		}
+		sealed := r.frame[:h.length]
+		if _, err := io.ReadFull(r.r, sealed); err != nil {
+			return 0, nil, receiveFailed(err)
+		}
+		payload, err := r.opened(h, head[:], sealed)
+		if err != nil {
+			return 0, nil, fmt.Errorf("receive: %w", err)
+		}
+		if h.kind != rekey {
+			return h.kind, payload, nil
+		}
+		if err := r.rekey(); err != nil {
+			return 0, nil, err
+		}
 	}
-	h, err := parseHeader((*[headerSize]byte)(r.frame))
-	if err != nil {
-		return 0, nil, fmt.Errorf("receive: %w", err)
-	}
-	frame := r.frame[:headerSize+int(h.length)]
-	if _, err := io.ReadFull(r.r, frame[headerSize:]); err != nil {
-		return 0, nil, receiveFailed(err)
-	}
-	payload, err := r.open(h, frame)
-	if err != nil {
-		return 0, nil, fmt.Errorf("receive: %w", err)
-	}
-	return h.kind, payload, nil
 }
 
-// open checks a frame and decrypts it. h is the frame's own header: nothing
-// of it is believed before the MAC is verified.
-func (r *receiver) open(h header, frame []byte) ([]byte, error) {
-	macAt := len(frame) - macSize
-	var want [macSize]byte
-	r.mac.Reset()
-	r.mac.Write(frame[:macAt])
-	r.mac.Sum(want[:0])
-	if !hmac.Equal(want[:], frame[macAt:]) {
+// opened checks a record and decrypts it. h is the record's own header:
+// nothing of it is believed before it is verified. A record with another
+// number than the next is authentic under its own, or not at all: the error
+// tells which.
+func (r *receiver) opened(h header, head, sealed []byte) ([]byte, error) {
+	payload, err := r.open.Open(h.counter, head, sealed)
+	switch {
+	case errors.Is(err, suite.ErrForged):
 		return nil, fmt.Errorf("frame %d: %w: it was changed on the way, or is not the peer's", r.next, ErrForged)
+	case errors.Is(err, suite.ErrSize):
+		return nil, fmt.Errorf("frame %d: %w: %w", r.next, ErrFrame, err)
+	case err != nil:
+		return nil, err
 	}
 	if h.direction != r.direction {
 		return nil, fmt.Errorf("frame %d has direction %d: %w", r.next, h.direction, ErrFrame)
 	}
 	if h.counter != r.next {
 		return nil, fmt.Errorf("frame %d came where %d belongs: %w", h.counter, r.next, ErrOrder)
-	}
-	if r.next >= maxCount {
-		return nil, ErrTooLong
-	}
-	padded := r.plain[:macAt-offCiphertext]
-	if err := r.cbc.Crypt(padded, frame[offCiphertext:macAt], frame[offIV:offCiphertext]); err != nil {
-		return nil, fmt.Errorf("decrypt: %w: %w", ErrCipher, err)
-	}
-	payload, err := unpad(padded)
-	if err != nil {
-		return nil, err
 	}
 	if err := checkKind(h.kind, len(payload)); err != nil {
 		return nil, err
@@ -231,6 +266,20 @@ func (r *receiver) open(h header, frame []byte) ([]byte, error) {
 	r.ended = r.ended || h.kind == End
 	r.next++
 	return payload, nil
+}
+
+// rekey follows the peer to its next keys.
+func (r *receiver) rekey() error {
+	if err := next(r.secret); err != nil {
+		return err
+	}
+	open, err := suite.NewOpener(r.place, r.open.Suite(), r.secret)
+	if err != nil {
+		return fmt.Errorf("open the cipher for receiving anew: %w", err)
+	}
+	old := r.open
+	r.open = open
+	return old.Close()
 }
 
 func receiveFailed(err error) error {
@@ -247,6 +296,6 @@ func (r *receiver) close() error {
 		return nil
 	}
 	r.err = errClosed
-	clear(r.plain)
-	return r.cbc.Close()
+	clear(r.secret)
+	return r.open.Close()
 }

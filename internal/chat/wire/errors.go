@@ -2,7 +2,11 @@
 
 package wire
 
-import "errors"
+import (
+	"errors"
+
+	"vcrypto/internal/chat/suite"
+)
 
 // What can be wrong with a peer or with what comes from it. Errors of this
 // package wrap one of these, or the connection's or cipher's own error. After
@@ -25,8 +29,5 @@ var (
 	// ErrFrame: a frame breaks the protocol's rules.
 	ErrFrame = errors.New("a frame breaks the protocol")
 	// ErrCipher: our own cipher failed. Nothing was sent or shown unciphered.
-	ErrCipher = errors.New("the cipher failed")
-	// ErrTooLong: this connection has carried as many records as its keys
-	// are good for.
-	ErrTooLong = errors.New("this connection has used up its keys: connect anew")
+	ErrCipher = suite.ErrCipher
 )

@@ -3,11 +3,14 @@
 package wire
 
 import (
+	"crypto/ecdh"
 	"crypto/hmac"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"vcrypto/internal/chat/suite"
 )
 
 // verdict is what the responder answers to the initiator's proof, one byte,
@@ -27,11 +30,17 @@ const (
 // Config is what a handshake needs.
 type Config struct {
 	Role Role
-	// PSK is the pre-shared key, borrowed for the call. It must be hard to
-	// guess: who sees a handshake can try keys on it.
+	// PSK is the pre-shared key, borrowed for the call. Who only listens cannot
+	// try keys, but who answers in the peer's place can: it must be hard to
+	// guess.
 	PSK []byte
-	// CBC is where the cipher runs.
-	CBC CBC
+	// Salt is what the responder made its PSK of a passphrase with, if it did.
+	Salt [SaltSize]byte
+	// Stretch, at the initiator, if it is not nil, makes the PSK of a
+	// passphrase and the responder's salt.
+	Stretch func(salt [SaltSize]byte) []byte
+	// Place is where the cipher runs.
+	Place suite.Place
 	// Admit, at the responder, is asked once the initiator has proved that it
 	// has the key; false tells it that we are busy, and Handshake returns
 	// ErrBusy. nil admits everybody. If Handshake returns an error although
@@ -43,7 +52,7 @@ type Config struct {
 // pre-shared key, and returns the protected connection. The caller sets
 // deadlines on rw; it closes rw after an error, and after Conn.Close.
 func Handshake(rw io.ReadWriter, c Config) (*Conn, error) {
-	if len(c.PSK) == 0 {
+	if len(c.PSK) == 0 && (c.Stretch == nil || c.Role != Initiator) {
 		return nil, errors.New("handshake without a pre-shared key")
 	}
 	if c.Role == Initiator {
@@ -53,7 +62,10 @@ func Handshake(rw io.ReadWriter, c Config) (*Conn, error) {
 }
 
 func initiate(rw io.ReadWriter, c Config) (*Conn, error) {
-	mine := newHello(Initiator, suiteCBC)
+	mine, key, err := newHello(Initiator, c.Place.Suites(), [SaltSize]byte{})
+	if err != nil {
+		return nil, err
+	}
 	said := mine.marshal()
 	if _, err := rw.Write(said); err != nil {
 		return nil, fmt.Errorf("send hello: %w", err)
@@ -62,10 +74,15 @@ func initiate(rw io.ReadWriter, c Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if theirs.suites != suiteCBC {
+	if !theirs.suites.Known() || theirs.suites&mine.suites == 0 {
 		return nil, fmt.Errorf("%w: it chose cipher suite %#x, which we did not offer", ErrVersion, uint16(theirs.suites))
 	}
-	k, err := deriveKeys(c.PSK, said, heard)
+	psk := c.PSK
+	if c.Stretch != nil {
+		psk = c.Stretch(theirs.salt)
+		defer clear(psk)
+	}
+	k, err := agree(&theirs, key, psk, said, heard)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +104,7 @@ func initiate(rw io.ReadWriter, c Config) (*Conn, error) {
 	}
 	switch v {
 	case verdictWelcome:
-		return newConn(rw, Initiator, k, c.CBC)
+		return newConn(rw, Initiator, theirs.suites, k, c.Place)
 	case verdictBusy:
 		return nil, ErrBusy
 	}
@@ -99,7 +116,10 @@ func respond(rw io.ReadWriter, c Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	mine := newHello(Responder, theirs.suites&suiteCBC)
+	mine, key, err := newHello(Responder, (theirs.suites & c.Place.Suites()).Best(), c.Salt)
+	if err != nil {
+		return nil, err
+	}
 	said := mine.marshal()
 	if _, err := rw.Write(said); err != nil {
 		return nil, fmt.Errorf("send hello: %w", err)
@@ -107,7 +127,7 @@ func respond(rw io.ReadWriter, c Config) (*Conn, error) {
 	if mine.suites == 0 {
 		return nil, fmt.Errorf("%w: it offers cipher suites %#x, none of ours", ErrVersion, uint16(theirs.suites))
 	}
-	k, err := deriveKeys(c.PSK, heard, said)
+	k, err := agree(&theirs, key, c.PSK, heard, said)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +144,7 @@ func respond(rw io.ReadWriter, c Config) (*Conn, error) {
 	}
 
 	// Open the ciphers first: a welcome is a promise.
-	conn, err := newConn(rw, Responder, k, c.CBC)
+	conn, err := newConn(rw, Responder, mine.suites, k, c.Place)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +159,16 @@ func respond(rw io.ReadWriter, c Config) (*Conn, error) {
 		return nil, errors.Join(ErrBusy, conn.Close())
 	}
 	return conn, nil
+}
+
+// agree derives the keys of a connection.
+func agree(theirs *hello, key *ecdh.PrivateKey, psk, helloI, helloR []byte) (*keys, error) {
+	shared, err := theirs.shared(key)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(shared)
+	return deriveKeys(shared, psk, helloI, helloR)
 }
 
 // handshakeRead is the error of a handshake that stopped after the hellos.

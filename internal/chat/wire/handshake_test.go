@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"vcrypto/internal/chat/suite"
 )
 
 func TestWrongKey(t *testing.T) {
@@ -115,12 +117,12 @@ func TestReplayedHandshake(t *testing.T) {
 }
 
 func TestOtherPeers(t *testing.T) {
-	r := newHello(Responder, suiteCBC)
-	i := newHello(Initiator, suiteCBC)
+	r, _ := testHello(t, Responder, suite.CBC)
+	i, _ := testHello(t, Initiator, suite.CBC)
 	version := r.marshal()
-	version[helloVersion] = 2
-	noSuite := newHello(Responder, 0)
-	otherSuite := newHello(Responder, 1<<3|suiteCBC)
+	version[helloVersion] = 3
+	noSuite, _ := testHello(t, Responder, 0)
+	otherSuite, _ := testHello(t, Responder, 1<<3|suite.CBC)
 	for name, c := range map[string]struct {
 		says  string
 		close bool
@@ -135,7 +137,7 @@ func TestOtherPeers(t *testing.T) {
 		"almost":        {magic[:5] + "x", false, ErrNotVchat, ""},
 		"says nothing":  {"", true, ErrNotVchat, "without a word"},
 		"half a hello":  {magic, true, ErrNotVchat, "in its hello"},
-		"next version":  {string(version), false, ErrVersion, "2"},
+		"next version":  {string(version), false, ErrVersion, "3"},
 		"version only":  {magic + "\x07", false, ErrVersion, "7"},
 		"same role":     {string(i.marshal()), false, ErrNotVchat, "role"},
 		"no suite":      {string(noSuite.marshal()), false, ErrVersion, "suite"},
@@ -165,7 +167,7 @@ func TestOtherPeers(t *testing.T) {
 
 func TestInitiatorWithoutCommonSuite(t *testing.T) {
 	a, b := tcpPair(t)
-	h := newHello(Initiator, 1<<7)
+	h, _ := testHello(t, Initiator, 1<<7)
 	a.Write(h.marshal())
 	_, cb := configs()
 	if _, err := Handshake(b, cb); !errors.Is(err, ErrVersion) {

@@ -4,12 +4,15 @@ package wire
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"vcrypto/internal/chat/suite"
 )
 
 // magic begins every hello. Its first byte is not ASCII, so no text protocol
@@ -24,27 +27,46 @@ const (
 	helloRole    = helloVersion + 1
 	helloSuites  = helloRole + 1 // big endian
 	helloNonce   = helloSuites + 2
-	helloSize    = helloNonce + nonceSize // 44
+	helloShare   = helloNonce + nonceSize
+	helloSalt    = helloShare + shareSize
+	helloSize    = helloSalt + SaltSize // 92
 )
 
-// suite is a set of ways to protect records, a bit each. The initiator sends
-// what it can do, the responder the one it chose. Both are part of what the
-// keys are derived from, so nobody between them can change the choice.
-type suite uint16
-
-const suiteCBC suite = 1 << 0 // AES-128-CBC, then HMAC-SHA-256
-
-// hello is the first message of either side.
+// hello is the first message of either side. The initiator's suites are all it
+// can do, the responder's the one it chose. All of it is part of what the keys
+// are derived from, so nobody between the two can change the choice.
 type hello struct {
 	role   Role
-	suites suite
+	suites suite.ID
 	nonce  [nonceSize]byte
+	share  [shareSize]byte // the public half of a fresh X25519 key
+	salt   [SaltSize]byte  // the responder's, for a passphrase; the initiator's is zero
 }
 
-func newHello(r Role, s suite) hello {
-	h := hello{role: r, suites: s}
+// newHello makes a hello, and the private half of its share.
+func newHello(r Role, s suite.ID, salt [SaltSize]byte) (hello, *ecdh.PrivateKey, error) {
+	h := hello{role: r, suites: s, salt: salt}
 	rand.Read(h.nonce[:]) // never fails (crypto/rand)
-	return h
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return hello{}, nil, fmt.Errorf("make an X25519 key: %w", err)
+	}
+	h.share = [shareSize]byte(key.PublicKey().Bytes())
+	return h, key, nil
+}
+
+// shared is what the two X25519 keys give. A share that makes it the same
+// whatever our key (RFC 7748 section 6.1) is refused.
+func (h *hello) shared(key *ecdh.PrivateKey) ([]byte, error) {
+	theirs, err := ecdh.X25519().NewPublicKey(h.share[:])
+	if err != nil {
+		return nil, fmt.Errorf("the peer's X25519 key: %w: %w", ErrFrame, err)
+	}
+	shared, err := key.ECDH(theirs)
+	if err != nil {
+		return nil, fmt.Errorf("the peer's X25519 key: %w: %w", ErrFrame, err)
+	}
+	return shared, nil
 }
 
 func (h *hello) marshal() []byte {
@@ -52,7 +74,9 @@ func (h *hello) marshal() []byte {
 	b = append(b, magic...)
 	b = append(b, Version, byte(h.role))
 	b = binary.BigEndian.AppendUint16(b, uint16(h.suites))
-	return append(b, h.nonce[:]...)
+	b = append(b, h.nonce[:]...)
+	b = append(b, h.share[:]...)
+	return append(b, h.salt[:]...)
 }
 
 // parseHello reads the hello of a peer of the given role.
@@ -65,8 +89,10 @@ func parseHello(b []byte, from Role) (hello, error) {
 	}
 	h := hello{
 		role:   Role(b[helloRole]),
-		suites: suite(binary.BigEndian.Uint16(b[helloSuites:])),
+		suites: suite.ID(binary.BigEndian.Uint16(b[helloSuites:])),
 		nonce:  [nonceSize]byte(b[helloNonce:]),
+		share:  [shareSize]byte(b[helloShare:]),
+		salt:   [SaltSize]byte(b[helloSalt:]),
 	}
 	if h.role != from {
 		return hello{}, fmt.Errorf("its hello has the role %d, expected %d (does the connection lead back to itself?): %w", h.role, from, ErrNotVchat)

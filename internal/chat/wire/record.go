@@ -5,6 +5,8 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+
+	"vcrypto/internal/chat/suite"
 )
 
 // A record on the wire:
@@ -14,9 +16,7 @@ import (
 //	     4     8  counter: 0, 1, 2, ... in each direction
 //	    12     1  direction: the sender's role
 //	    13     1  kind
-//	    14    16  IV
-//	    30   16n  ciphertext: payload and PKCS #7 padding (RFC 5652 section 6.3)
-//	30+16n    32  MAC over everything before it
+//	    14     n  the payload, sealed with the header as additional data
 //
 // Numbers are big endian.
 const (
@@ -25,13 +25,7 @@ const (
 	offDirection = 12
 	offKind      = 13
 	headerSize   = 14
-
-	offIV         = headerSize
-	offCiphertext = offIV + blockSize
-
-	maxPadded = MaxPayload + blockSize
-	minBody   = blockSize + blockSize + macSize // an empty payload: IV, one block of padding, MAC
-	maxBody   = blockSize + maxPadded + macSize
+	offSealed    = headerSize
 )
 
 // header is a record's header, taken apart.
@@ -51,44 +45,17 @@ func (h header) put(b []byte) {
 
 // parseHeader takes a header apart and checks the length, the one field that
 // is used before the MAC is verified. The others are for later.
-func parseHeader(b *[headerSize]byte) (header, error) {
+func parseHeader(b *[headerSize]byte, id suite.ID) (header, error) {
 	h := header{
 		length:    binary.BigEndian.Uint32(b[offLength:]),
 		counter:   binary.BigEndian.Uint64(b[offCounter:]),
 		direction: Role(b[offDirection]),
 		kind:      Kind(b[offKind]),
 	}
-	if h.length < minBody || h.length > maxBody || (h.length-minBody)%blockSize != 0 {
-		return header{}, fmt.Errorf("length %d, expected %d to %d in steps of %d: %w", h.length, minBody, maxBody, blockSize, ErrFrame)
+	if h.length > uint32(id.SealedSize(MaxPayload)) || !id.Fits(int(h.length)) {
+		return header{}, fmt.Errorf("length %d, expected %d to %d in steps of a block: %w", h.length, id.SealedSize(0), id.SealedSize(MaxPayload), ErrFrame)
 	}
 	return h, nil
-}
-
-// pad appends PKCS #7 padding to b, up to the next block.
-func pad(b []byte) []byte {
-	n := blockSize - len(b)%blockSize
-	for range n {
-		b = append(b, byte(n))
-	}
-	return b
-}
-
-// unpad takes the padding off. It runs on authenticated plaintext only, so
-// its time tells a stranger nothing.
-func unpad(b []byte) ([]byte, error) {
-	if len(b) == 0 || len(b)%blockSize != 0 {
-		return nil, fmt.Errorf("padded length %d: %w", len(b), ErrFrame)
-	}
-	n := int(b[len(b)-1])
-	if n < 1 || n > blockSize {
-		return nil, fmt.Errorf("padding of %d: %w", n, ErrFrame)
-	}
-	for _, p := range b[len(b)-n:] {
-		if int(p) != n {
-			return nil, fmt.Errorf("padding bytes differ: %w", ErrFrame)
-		}
-	}
-	return b[:len(b)-n], nil
 }
 
 // checkKind says whether a payload of n bytes fits the kind.
@@ -96,7 +63,7 @@ func checkKind(k Kind, n int) error {
 	switch k {
 	case Data:
 		return nil
-	case End, Received, Bye:
+	case End, Received, Bye, rekey:
 		if n != 0 {
 			return fmt.Errorf("record of kind %d with %d bytes of payload: %w", k, n, ErrFrame)
 		}

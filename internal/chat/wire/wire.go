@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wire is the chat's protocol: it turns a byte connection and a
-// pre-shared key into an authenticated, encrypted one.
+// Package wire is the chat's protocol between two ends: it turns a byte
+// connection and a pre-shared key into an authenticated, encrypted one.
 //
 // [Handshake] comes first. The initiator (who connected) and the responder
-// (who listened) exchange a [hello] each, with a magic, a version and a fresh
-// random nonce; both derive their keys from the pre-shared key and the two
+// (who listened) exchange a [hello] each, with a magic, a version, a fresh
+// random nonce and the public half of a fresh X25519 key. Both derive their
+// keys from what the two X25519 keys give, the pre-shared key and the two
 // hellos, and each proves to the other that it has them. Nothing else is sent
-// or believed before that.
+// or believed before that. Who learns the pre-shared key later cannot read
+// what was said before: the X25519 keys are gone.
 //
 //	initiator                                   responder
 //	   | hello: magic version role suites nonce     |
+//	   |        share salt                          |
 //	   | -----------------------------------------> |
 //	   |     hello: magic version role suite nonce  |
+//	   |            share salt                      |
 //	   | <----------------------------------------- |
 //	   | proof: HMAC(initiator's proof key)         |
 //	   | -----------------------------------------> |
@@ -22,65 +26,45 @@
 //	   | <----------------------------------------> |
 //
 // The [Conn] it returns carries records. Each is a header (length, counter,
-// direction, kind), a fresh random IV, an AES-128-CBC ciphertext and an
-// HMAC-SHA-256 over all of these: encrypt, then MAC. The receiver checks the
-// MAC before it looks at anything but the length, which has a bound. Each
-// direction and purpose has a key of its own, and the counter rises by one a
-// record, so that a frame that is changed, replayed, reordered, left out or
-// sent back to its sender is refused. The stream ends with a record that says
-// so: a connection that just stops is an error.
+// direction, kind), and a payload that is sealed together with the header by
+// the suite that the two agreed on (package suite). The receiver believes
+// nothing but the length, which has a bound, before that is verified. Each
+// direction has keys of its own, and the counter rises by one a record, so
+// that a frame that is changed, replayed, reordered, left out or sent back to
+// its sender is refused. After a while, and after much data, a direction goes
+// on to keys that follow from the old ones, which are forgotten. The stream
+// ends with a record that says so: a connection that just stops is an error.
 //
-// The package decides what is encrypted and when; where AES-CBC is computed
-// is the caller's choice, through [CBC]. Every field and its reason is in
-// docs/chat.md.
+// Every field and its reason is in docs/chat.md.
 package wire
 
 import (
-	"crypto/aes"
 	"crypto/sha256"
+	"time"
 )
 
 // Version is the protocol's version, the byte after the magic. Both ends must
 // have the same.
-const Version = 1
+const Version = 2
 
-// MaxPayload is the largest plaintext of a record in bytes. With padding it is
-// still below what every AES-CBC device and library we know of takes in one
-// request (the smallest limit is 65,520), and it bounds what a peer can make
-// us hold.
+// MaxPayload is the largest plaintext of a record in bytes. It bounds what a
+// peer can make us hold.
 const MaxPayload = 32 << 10
 
-// KeySize is the size of a cipher key in bytes: AES-128 (FIPS 197).
-const KeySize = 16
-
 const (
-	blockSize = aes.BlockSize   // also the size of an IV (SP 800-38A section 6.2)
-	macSize   = sha256.Size     // HMAC-SHA-256, not truncated (RFC 2104)
-	macKey    = sha256.Size     // RFC 2104 section 3: at least the hash's output
-	nonceSize = 32              // random; two never collide by chance
-	maxCount  = uint64(1) << 32 // records a direction: 2^32 of 2 Ki blocks stay far from CBC's 2^64 blocks
+	macSize   = sha256.Size // HMAC-SHA-256, not truncated (RFC 2104)
+	nonceSize = 32          // random; two never collide by chance
+	shareSize = 32          // an X25519 public key (RFC 7748 section 5)
 )
 
-// CBC opens AES-128-CBC ciphers. It says where the chat's cipher operations
-// run: in a cryptodev node, or in an engine.
-type CBC interface {
-	// Encrypter and Decrypter open a cipher with a 16-byte key. The key is
-	// borrowed for the call; the caller zeroes it.
-	Encrypter(key []byte) (BlockMode, error)
-	Decrypter(key []byte) (BlockMode, error)
-}
+// SaltSize is the size of the responder's salt in bytes (RFC 9106 section 3.1).
+const SaltSize = 16
 
-// BlockMode is one direction of AES-CBC under one key. One goroutine uses it
-// at a time.
-type BlockMode interface {
-	// Crypt encrypts or decrypts src into dst. They have the same length, a
-	// multiple of 16 bytes, and do not overlap; iv is 16 bytes. All three are
-	// borrowed for the call. After an error dst is undefined and nothing of
-	// it is used.
-	Crypt(dst, src, iv []byte) error
-	// Close gives the key back.
-	Close() error
-}
+// When a direction goes on to its next keys.
+const (
+	rekeyRecords = 1 << 16 // at most 2 GiB under one key
+	rekeyTime    = 10 * time.Minute
+)
 
 // Role says which end of a connection this is.
 type Role uint8
@@ -108,4 +92,7 @@ const (
 	Nick Kind = 4
 	// Bye says that the sender leaves now and reads no more.
 	Bye Kind = 5
+	// rekey says that what follows is sealed with the direction's next keys.
+	// It has no payload and stays within this package.
+	rekey Kind = 6
 )

@@ -4,54 +4,16 @@ package wire
 
 import (
 	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
+	"crypto/ecdh"
 	"errors"
 	"net"
 	"sync"
 	"testing"
 	"time"
+
+	"vcrypto/internal/chat/suite"
+	"vcrypto/internal/chat/suite/suitetest"
 )
-
-// libraryCBC is AES-CBC of Go's library: the second implementation the tests
-// compare with.
-type libraryCBC struct{}
-
-type libraryMode struct {
-	key     []byte
-	encrypt bool
-}
-
-func (libraryCBC) Encrypter(key []byte) (BlockMode, error) {
-	return &libraryMode{bytes.Clone(key), true}, nil
-}
-
-func (libraryCBC) Decrypter(key []byte) (BlockMode, error) {
-	return &libraryMode{bytes.Clone(key), false}, nil
-}
-
-func (m *libraryMode) Crypt(dst, src, iv []byte) error {
-	b, err := aes.NewCipher(m.key)
-	if err != nil {
-		return err
-	}
-	if m.encrypt {
-		cipher.NewCBCEncrypter(b, iv).CryptBlocks(dst, src)
-	} else {
-		cipher.NewCBCDecrypter(b, iv).CryptBlocks(dst, src)
-	}
-	return nil
-}
-
-func (m *libraryMode) Close() error { return nil }
-
-// brokenCBC opens ciphers that fail.
-type brokenCBC struct{ err error }
-
-func (b brokenCBC) Encrypter([]byte) (BlockMode, error) { return b, nil }
-func (b brokenCBC) Decrypter([]byte) (BlockMode, error) { return b, nil }
-func (b brokenCBC) Crypt(dst, src, iv []byte) error     { copy(dst, src); return b.err }
-func (b brokenCBC) Close() error                        { return nil }
 
 var testPSK = []byte("0123456789abcdef0123456789abcdef")
 
@@ -111,7 +73,7 @@ func shake(a, b net.Conn, ca, cb Config) (ia, ib *Conn, erra, errb error) {
 }
 
 func configs() (Config, Config) {
-	return Config{Role: Initiator, PSK: testPSK, CBC: libraryCBC{}}, Config{Role: Responder, PSK: testPSK, CBC: libraryCBC{}}
+	return Config{Role: Initiator, PSK: testPSK, Place: suitetest.All}, Config{Role: Responder, PSK: testPSK, Place: suitetest.All}
 }
 
 // secret is a plaintext that is found again if it leaks.
@@ -190,11 +152,11 @@ func TestFresh(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			f, err := ia.out.seal(Data, secret(64))
+			f, err := ia.out.sealed(Data, secret(64))
 			if err != nil {
 				t.Fatal(err)
 			}
-			seen = append(seen, bytes.Clone(f[offIV:]))
+			seen = append(seen, bytes.Clone(f[offSealed:]))
 		}
 	}
 	for i := range seen {
@@ -227,19 +189,6 @@ func TestLimits(t *testing.T) {
 		t.Errorf("nick beyond the bound: %v", err)
 	}
 	ia, _ = ends()
-	ia.out.next = maxCount
-	if err := ia.Send(Data, nil); !errors.Is(err, ErrTooLong) {
-		t.Errorf("counter at its end: %v", err)
-	}
-	ia, ib := ends()
-	ia.out.next, ib.in.next = maxCount-1, maxCount-1
-	if err := ia.Send(Data, []byte("last")); err != nil {
-		t.Errorf("last counter: %v", err)
-	}
-	if _, p, err := ib.Receive(); err != nil || string(p) != "last" {
-		t.Errorf("last counter: received %q, %v", p, err)
-	}
-	ia, _ = ends()
 	if err := ia.Send(End, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -253,11 +202,8 @@ func TestLimits(t *testing.T) {
 func TestCipherFails(t *testing.T) {
 	broken := errors.New("input/output error")
 	var wire bytes.Buffer
-	k, err := deriveKeys(testPSK, make([]byte, helloSize), make([]byte, helloSize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := newConn(&wire, Initiator, k, brokenCBC{broken})
+	k := testKeys(t)
+	c, err := newConn(&wire, Initiator, suite.CBC, k, suitetest.Broken{Err: broken})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +216,7 @@ func TestCipherFails(t *testing.T) {
 		t.Errorf("%d bytes were sent", wire.Len())
 	}
 
-	good, err := newConn(&wire, Responder, k, libraryCBC{})
+	good, err := newConn(&wire, Responder, suite.CBC, k, suitetest.All)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,15 +230,11 @@ func TestCipherFails(t *testing.T) {
 
 // TestSideKeysDiffer: no key is used for two things.
 func TestSideKeysDiffer(t *testing.T) {
-	i, r := newHello(Initiator, suiteCBC), newHello(Responder, suiteCBC)
-	k, err := deriveKeys(testPSK, i.marshal(), r.marshal())
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := [][]byte{k.initiator.cipher, k.initiator.mac, k.initiator.proof, k.responder.cipher, k.responder.mac, k.responder.proof}
+	k := testKeys(t)
+	all := [][]byte{k.initiator.secret, k.initiator.proof, k.responder.secret, k.responder.proof, k.fingerprint}
 	for n := range all {
 		for m := range n {
-			if bytes.Equal(all[n][:KeySize], all[m][:KeySize]) {
+			if bytes.Equal(all[n][:fingerprintSize], all[m][:fingerprintSize]) {
 				t.Errorf("keys %d and %d are the same", n, m)
 			}
 		}
@@ -302,5 +244,141 @@ func TestSideKeysDiffer(t *testing.T) {
 		if !bytes.Equal(key, make([]byte, len(key))) {
 			t.Error("a key was not zeroed")
 		}
+	}
+}
+
+// testKeys are the keys of two made-up hellos.
+func testKeys(t testing.TB) *keys {
+	t.Helper()
+	i, ki := testHello(t, Initiator, suite.CBC)
+	r, _ := testHello(t, Responder, suite.CBC)
+	k, err := agree(&r, ki, testPSK, i.marshal(), r.marshal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func testHello(t testing.TB, r Role, s suite.ID) (hello, *ecdh.PrivateKey) {
+	t.Helper()
+	h, key, err := newHello(r, s, [SaltSize]byte{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, key
+}
+
+// TestRekey: after so many records, or so long, a direction goes on to other
+// keys, and the old ones are gone at both ends.
+func TestRekey(t *testing.T) {
+	for name, set := range map[string]func(*sender){
+		"by volume": func(s *sender) { s.rekeyRecords = 3 },
+		"by time":   func(s *sender) { s.rekeyTime = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLink(t)
+			set(&l.from.out)
+			first := bytes.Clone(l.from.out.secret)
+			var before []byte
+			for n := range 10 {
+				f := l.frame(t, "attack at dawn")
+				if n == 0 {
+					before = f
+				}
+				l.feed.Write(f)
+				if _, p, err := l.to.Receive(); err != nil || string(p) != "attack at dawn" {
+					t.Fatalf("record %d: %q, %v", n, p, err)
+				}
+			}
+			if bytes.Equal(first, l.from.out.secret) || !bytes.Equal(l.from.out.secret, l.to.in.secret) {
+				t.Error("the two ends did not go on to the same new keys")
+			}
+			l.feed.Write(before)
+			l.refused(t, ErrForged)
+		})
+	}
+}
+
+// TestForwardSecrecy: the same pre-shared key and the same nonces give other
+// keys when the X25519 keys are others, and there is no agreement with a share
+// that would make them known.
+func TestForwardSecrecy(t *testing.T) {
+	i, ki := testHello(t, Initiator, suite.CBC)
+	r, _ := testHello(t, Responder, suite.CBC)
+	a, err := deriveKeys(make([]byte, shareSize), testPSK, i.marshal(), r.marshal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := agree(&r, ki, testPSK, i.marshal(), r.marshal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(a.initiator.secret, b.initiator.secret) || bytes.Equal(a.responder.proof, b.responder.proof) {
+		t.Error("the keys do not depend on the X25519 keys")
+	}
+	for _, share := range [][shareSize]byte{{}, {1}} { // points of low order
+		r.share = share
+		if _, err := agree(&r, ki, testPSK, i.marshal(), r.marshal()); !errors.Is(err, ErrFrame) {
+			t.Errorf("share %x: %v", share[:1], err)
+		}
+	}
+}
+
+// TestFingerprint: the same at both ends, another one in each connection.
+func TestFingerprint(t *testing.T) {
+	seen := map[string]bool{}
+	for range 3 {
+		a, b := tcpPair(t)
+		ca, cb := configs()
+		ia, ib, erra, errb := shake(a, b, ca, cb)
+		if err := errors.Join(erra, errb); err != nil {
+			t.Fatal(err)
+		}
+		if f := ia.Fingerprint(); f != ib.Fingerprint() || len(f) != len("1234 5678 9012 3456") || seen[f] {
+			t.Errorf("fingerprints %q and %q", f, ib.Fingerprint())
+		}
+		seen[ia.Fingerprint()] = true
+	}
+}
+
+// TestSuites: GCM where both ends have it.
+func TestSuites(t *testing.T) {
+	cbc := suitetest.Library(suite.CBC)
+	for _, c := range []struct {
+		i, r suitetest.Library
+		want suite.ID
+	}{{suitetest.All, suitetest.All, suite.GCM}, {cbc, suitetest.All, suite.CBC}, {suitetest.All, cbc, suite.CBC}, {cbc, cbc, suite.CBC}} {
+		a, b := tcpPair(t)
+		ca, cb := configs()
+		ca.Place, cb.Place = c.i, c.r
+		ia, ib, erra, errb := shake(a, b, ca, cb)
+		if err := errors.Join(erra, errb); err != nil {
+			t.Fatal(err)
+		}
+		if ia.Suite() != c.want || ib.Suite() != c.want {
+			t.Errorf("%s and %s, expected %s", ia.Suite(), ib.Suite(), c.want)
+		}
+		if err := ia.Send(Data, secret(100)); err != nil {
+			t.Fatal(err)
+		}
+		if _, p, err := ib.Receive(); err != nil || !bytes.Equal(p, secret(100)) {
+			t.Errorf("received %x, %v", p, err)
+		}
+	}
+}
+
+// TestPassphrase: the initiator stretches with the listener's salt.
+func TestPassphrase(t *testing.T) {
+	a, b := tcpPair(t)
+	ca, cb := configs()
+	cb.Salt = [SaltSize]byte{1, 2, 3}
+	ca.PSK, ca.Stretch = nil, func(salt [SaltSize]byte) []byte {
+		if salt != cb.Salt {
+			t.Errorf("the salt is %x", salt)
+		}
+		return bytes.Clone(testPSK)
+	}
+	if _, _, erra, errb := shake(a, b, ca, cb); erra != nil || errb != nil {
+		t.Error(erra, errb)
 	}
 }

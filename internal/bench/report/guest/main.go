@@ -26,7 +26,8 @@ type results struct {
 	CPU, QEMU, Kernel, Accelerator string
 	GuestCPUs                      int
 	Engine                         string
-	Depth                          int
+	Depth, CPUs                    int
+	Load                           float64
 	Nodes                          []struct{ Name, About string }
 	Results                        []struct {
 		Node      string
@@ -126,6 +127,13 @@ func (r *results) draw(path string, async bool) error {
 	}
 	return p.Save(plotWidth, plotHeight, path)
 }
+
+// ownLoad is how many threads of the measurement itself want a CPU: the guest's
+// CPUs, QEMU's main thread, the device.
+const ownLoad = 4
+
+// Disturbed says whether others wanted the CPUs too.
+func (r *results) Disturbed() bool { return r.Load > ownLoad+1 }
 
 // Sizes are the chunks of the plots.
 func (r *results) Sizes() (all []int) {

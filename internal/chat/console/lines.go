@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package console
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"vcrypto/internal/chat/member"
+	"vcrypto/internal/chat/room"
+)
+
+// Lines is a console for scripts: a line in is typed, a line out is an event.
+type Lines struct {
+	In  io.Reader
+	Out io.Writer // what is said; with JSON everything
+	Err io.Writer // the rest
+	// JSON writes each event as one.
+	JSON bool
+	// Stay goes on after the end of In, until the context is done.
+	Stay bool
+
+	mu     sync.Mutex
+	failed error
+}
+
+// Show shows an event. Text is made harmless; JSON has it as it is, escaped.
+func (l *Lines) Show(e member.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed != nil {
+		return
+	}
+	if l.JSON {
+		if e.Type == member.Progress {
+			return // there are many, and File tells the end
+		}
+		b, err := json.Marshal(e)
+		if err == nil {
+			_, err = l.Out.Write(append(b, '\n'))
+		}
+		l.failed = err
+		return
+	}
+	text, quiet := Text(&e)
+	if text == "" || e.Own && !quiet {
+		return // who typed it knows it
+	}
+	if e.Room != "" {
+		text = e.Room + " " + text
+	}
+	if quiet {
+		fmt.Fprintln(l.Err, text) // if that fails there is nobody to tell
+		return
+	}
+	_, l.failed = fmt.Fprintln(l.Out, text)
+}
+
+// maxLine is the longest line that is taken: the longest text, with a command.
+const maxLine = room.MaxText + 1024
+
+// How long what was said may take to get its place, when we leave: a script
+// wants to know, a person wants to go.
+const (
+	scriptPatience = 3 * time.Minute
+	personPatience = 5 * time.Second
+)
+
+// quit leaves in good order, also when the context that ends is why.
+func quit(ctx context.Context, c *member.Client, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	return c.Quit(ctx)
+}
+
+// Run types what comes in, until it ends or /quit. It returns when all of it
+// has its place in the rooms.
+func (l *Lines) Run(ctx context.Context, c *Console, where string) error {
+	lines := make(chan string)
+	ended := make(chan error, 1)
+	go func() {
+		s := bufio.NewScanner(l.In)
+		s.Buffer(make([]byte, 4096), maxLine)
+		for s.Scan() {
+			select {
+			case lines <- s.Text():
+			case <-ctx.Done():
+				return
+			}
+		}
+		ended <- s.Err()
+	}()
+	for {
+		select {
+		case line := <-lines:
+			err := c.Type(ctx, where, line)
+			if errors.Is(err, ErrQuit) {
+				return quit(ctx, c.Client, scriptPatience)
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
+			if errors.Is(err, member.ErrStopped) {
+				return err
+			}
+			if err != nil {
+				c.info("%v", err)
+			}
+		case err := <-ended:
+			if err != nil {
+				return fmt.Errorf("read input: %w", err)
+			}
+			if l.Stay {
+				ended = nil
+				continue
+			}
+			return quit(ctx, c.Client, scriptPatience)
+		case <-ctx.Done():
+			return quit(ctx, c.Client, scriptPatience)
+		}
+		l.mu.Lock()
+		err := l.failed
+		l.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+	}
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"vcrypto/internal/chat/member"
+	"vcrypto/internal/chat/room"
+	"vcrypto/internal/chat/tui"
+)
+
+// Terminal is a console for a person.
+type Terminal struct {
+	ui     *tui.UI
+	driver string // what serves our AES
+
+	mu     sync.Mutex
+	status tui.Status
+	client *member.Client
+	ctx    context.Context
+}
+
+// NewTerminal makes one for standard input and output. about says where AES
+// runs.
+func NewTerminal(nick, about string) *Terminal {
+	var commands []tui.Command
+	for _, k := range Commands {
+		commands = append(commands, tui.Command{Name: k.Name, Usage: k.Usage, Help: k.Help})
+	}
+	return &Terminal{ui: tui.New(tui.Options{Nick: nick, Commands: commands}), driver: about, status: tui.Status{Nick: nick, State: "connecting"}}
+}
+
+// update changes the status line.
+func (t *Terminal) update(f func(*tui.Status)) {
+	t.mu.Lock()
+	f(&t.status)
+	s := t.status
+	t.mu.Unlock()
+	t.ui.SetStatus(s)
+}
+
+// Show shows an event.
+func (t *Terminal) Show(e member.Event) {
+	m := tui.Message{Time: e.Time, Room: e.Room, Nick: e.Nick, Kind: tui.Notice}
+	m.Text, _ = Text(&e)
+	if e.Own && (e.Type == room.Said || e.Type == room.Acted) {
+		m.Nick = e.Nick
+	}
+	switch e.Type {
+	case room.Said:
+		m.Kind, m.Text = tui.Said, e.Text
+	case room.Acted:
+		m.Kind, m.Text = tui.Action, e.Text
+	case room.Told, room.ToldAct:
+		m.Room, m.Kind, m.Text = e.Nick, tui.Private, e.Text
+		if e.Type == room.ToldAct {
+			m.Kind = tui.Action
+		}
+		if e.Own {
+			m.Nick = t.nick()
+		}
+	case room.Topic:
+		t.ui.SetTopic(e.Room, e.Text)
+	case room.Renamed:
+		t.ui.Rename(e.Old, e.Nick)
+		if e.Own {
+			t.update(func(s *tui.Status) { s.Nick = e.Nick })
+		}
+	case room.Taken:
+		t.update(func(s *tui.Status) { s.Nick = e.Nick })
+	case room.Warning:
+		m.Kind, m.Text = tui.Warning, e.Text
+	case member.Info, member.Rooms:
+		m.Kind = tui.Info
+	case member.Connected:
+		t.update(func(s *tui.Status) { s.State = "connected" })
+		m.Kind = tui.Info
+	case member.Away:
+		t.update(func(s *tui.Status) { s.State = "looking for a hub" })
+		m.Kind = tui.Warning
+	case member.Entered:
+		t.ui.Open(e.Room)
+		t.update(func(s *tui.Status) { s.Nick, s.Fingerprint = e.Nick, t.fingerprint() })
+	case member.Parted:
+		t.ui.Close(e.Room)
+		m.Room = ""
+	case member.Members:
+		t.ui.SetMembers(e.Room, e.Names)
+		t.update(func(s *tui.Status) { s.Driver = e.Text + " on " + t.driver })
+		return
+	case member.Progress:
+		id := fmt.Sprint(e.Offer, e.Own)
+		t.ui.Progress(id, e.File, e.Done, e.Size)
+		if e.Own && e.Done >= e.Size {
+			t.ui.EndProgress(id)
+		}
+		return
+	case member.File:
+		t.ui.EndProgress(fmt.Sprint(e.Offer, e.Own))
+	case room.Offered:
+		if !e.Own {
+			go t.ask(e)
+		}
+	case room.Sent:
+		return
+	}
+	if m.Text != "" {
+		t.ui.Show(m)
+	}
+}
+
+func (t *Terminal) nick() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.status.Nick
+}
+
+func (t *Terminal) fingerprint() string {
+	if t.client == nil {
+		return ""
+	}
+	return t.client.ID().Short()
+}
+
+// ask asks whether a file is wanted. /accept and /decline answer, too.
+func (t *Terminal) ask(e member.Event) {
+	t.mu.Lock()
+	ctx, client := t.ctx, t.client
+	t.mu.Unlock()
+	yes, err := t.ui.Ask(ctx, fmt.Sprintf("Take %s (%s) from %s?", FileName(e.File), Size(e.Size), e.Nick))
+	if err != nil {
+		return // the message in the room says how to answer later
+	}
+	if yes {
+		err = client.Accept(e.Offer)
+	} else {
+		err = client.Decline(e.Offer)
+	}
+	if err != nil {
+		t.ui.Show(tui.Message{Room: e.Room, Kind: tui.Info, Text: err.Error()})
+	}
+}
+
+// FileName is how a file will be called.
+func FileName(s string) string { return member.FileName(s) }
+
+// Attach tells whose console it is, before anything is shown.
+func (t *Terminal) Attach(ctx context.Context, c *member.Client) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ctx, t.client = ctx, c
+}
+
+// Run shows the terminal until the user leaves, or ctx is done.
+func (t *Terminal) Run(ctx context.Context, c *Console) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- t.ui.Run(ctx) }()
+	for line := range t.ui.Lines() {
+		err := c.Type(ctx, line.Room, line.Text)
+		if errors.Is(err, ErrQuit) {
+			break
+		}
+		if err != nil {
+			t.ui.Show(tui.Message{Kind: tui.Info, Text: err.Error()})
+		}
+	}
+	cancel()
+	err := <-done
+	return errors.Join(err, quit(ctx, c.Client, personPatience))
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"vcrypto/internal/chat/relay"
+)
+
+// Names in NATS.
+const (
+	streamName    = "VCHAT"
+	roomSubject   = "vchat.room."   // and a room's ID: in the stream
+	memberSubject = "vchat.member." // and a member's ID: not kept
+	listSubject   = "vchat.rooms"   // which rooms each hub has
+)
+
+const (
+	startTimeout   = 30 * time.Second // of NATS
+	ackTimeout     = 30 * time.Second // of what was posted
+	listTime       = 300 * time.Millisecond
+	duplicates     = time.Minute // how long the stream knows what it has
+	maxUnconfirmed = 4096        // posts
+	stall          = 5 * time.Millisecond
+	troubleAfter   = 5 * time.Second // without NATS clients are sent away
+)
+
+// bus is the hub's network: a stream of all rooms' messages, and what goes
+// beside it.
+type bus struct {
+	hub         *Hub
+	own         *server.Server // nil where the cluster is another's
+	dir         string         // the server's; it writes nothing of ours there
+	conn        *nats.Conn
+	js          jetstream.JetStream
+	stream      jetstream.Stream
+	consume     jetstream.ConsumeContext
+	incarnation uint64 // of the stream: which numbering it is
+}
+
+func newBus(ctx context.Context, c Config, h *Hub) (_ *bus, err error) {
+	b := &bus{hub: h}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	options := []nats.Option{
+		nats.Name("vchat hub"), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { h.log("NATS: %v", err) }),
+	}
+	if c.NATS == "" {
+		if err := b.embed(h.limits); err != nil {
+			return nil, err
+		}
+		options = append(options, nats.InProcessServer(b.own))
+	} else {
+		options = append(options, nats.DisconnectErrHandler(func(n *nats.Conn, err error) { b.trouble(n, err) }))
+	}
+	if c.Credentials != "" {
+		options = append(options, nats.UserCredentials(c.Credentials))
+	}
+	if b.conn, err = nats.Connect(c.NATS, options...); err != nil {
+		return nil, fmt.Errorf("connect to NATS at %s: %w", c.NATS, err)
+	}
+	b.js, err = jetstream.New(b.conn,
+		jetstream.WithPublishAsyncMaxPending(maxUnconfirmed), jetstream.WithPublishAsyncTimeout(ackTimeout),
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) { b.failed(err) }))
+	if err != nil {
+		return nil, fmt.Errorf("NATS: %w", err)
+	}
+	if err := b.open(ctx, c); err != nil {
+		return nil, err
+	}
+	return b, b.listen(ctx)
+}
+
+// embed starts a NATS server inside this program, which nobody else can reach:
+// it has no port. The stream is in memory.
+func (b *bus) embed(l Limits) (err error) {
+	if b.dir, err = os.MkdirTemp("", "vchat-hub-"); err != nil {
+		return fmt.Errorf("a folder for NATS: %w", err)
+	}
+	b.own, err = server.NewServer(&server.Options{
+		ServerName: "vchat", DontListen: true, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: b.dir, JetStreamMaxMemory: 2 * l.Stream, JetStreamMaxStore: 1 << 20,
+		MaxPayload: 2 * relay.MaxFrame,
+	})
+	if err != nil {
+		return fmt.Errorf("start NATS: %w", err)
+	}
+	b.own.Start()
+	if !b.own.ReadyForConnections(startTimeout) {
+		return errors.New("start NATS: it does not become ready")
+	}
+	return nil
+}
+
+// open finds the stream, or makes it.
+func (b *bus) open(ctx context.Context, c Config) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	var err error
+	b.stream, err = b.js.Stream(ctx, streamName)
+	if errors.Is(err, jetstream.ErrStreamNotFound) { // the first hub makes it; two at once make the same
+		b.stream, err = b.js.CreateOrUpdateStream(ctx, b.config(c))
+	}
+	if err != nil {
+		return fmt.Errorf("open the stream %s in NATS: %w (the cluster needs JetStream)", streamName, err)
+	}
+	info, err := b.stream.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("open the stream %s in NATS: %w", streamName, err)
+	}
+	b.incarnation = uint64(info.Created.UnixNano())
+	b.hub.position.Store(info.State.LastSeq)
+	return nil
+}
+
+func (b *bus) config(c Config) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: streamName, Description: "vchat: sealed messages of rooms, for as long as members may come back for them",
+		Subjects: []string{roomSubject + "*"}, Storage: jetstream.MemoryStorage, Discard: jetstream.DiscardOld,
+		MaxBytes: b.hub.limits.Stream, MaxAge: b.hub.limits.Age, MaxMsgSize: 2 * relay.MaxFrame,
+		Duplicates: min(duplicates, b.hub.limits.Age), Replicas: max(c.Replicas, 1), AllowDirect: true,
+	}
+}
+
+// listen takes what comes from the network.
+func (b *bus) listen(ctx context.Context) error {
+	start := b.hub.position.Load() + 1
+	// An ordered consumer gives every message once and in order, and makes
+	// itself anew when something is amiss.
+	consumer, err := b.js.OrderedConsumer(ctx, streamName, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: start,
+	})
+	if err != nil {
+		return fmt.Errorf("read the stream %s: %w", streamName, err)
+	}
+	b.consume, err = consumer.Consume(func(m jetstream.Msg) {
+		meta, err := m.Metadata()
+		if err != nil {
+			return
+		}
+		if id, ok := subjectID(m.Subject(), roomSubject); ok {
+			b.hub.deliver(id, meta.Sequence.Stream, m.Data())
+		}
+	}, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { b.hub.log("NATS: %v", err) }))
+	if err != nil {
+		return fmt.Errorf("read the stream %s: %w", streamName, err)
+	}
+	if _, err := b.conn.Subscribe(memberSubject+"*", func(m *nats.Msg) {
+		if id, ok := subjectID(m.Subject, memberSubject); ok && len(m.Data) <= relay.MaxEnvelope {
+			b.hub.toMember(id, m.Data)
+		}
+	}); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	_, err = b.conn.Subscribe(listSubject, func(m *nats.Msg) {
+		f := relay.Frame{Type: relay.Rooms, Rooms: b.hub.listed()}
+		m.Respond(f.Append(nil)) // who asked waits a moment only
+	})
+	return err
+}
+
+func subjectID(subject, prefix string) (id relay.ID, ok bool) {
+	h, ok := strings.CutPrefix(subject, prefix)
+	if !ok || len(h) != 2*relay.IDSize {
+		return id, false
+	}
+	_, err := hex.Decode(id[:], []byte(h))
+	return id, err == nil
+}
+
+// post puts an envelope into the stream. The same one is taken once. It waits
+// while there are too many that the stream has not confirmed.
+func (b *bus) post(ctx context.Context, room relay.ID, envelope []byte) error {
+	sum := sha256.Sum256(envelope)
+	m := &nats.Msg{Subject: roomSubject + room.String(), Data: envelope, Header: nats.Header{}}
+	m.Header.Set(nats.MsgIdHdr, hex.EncodeToString(sum[:relay.IDSize]))
+	for {
+		_, err := b.js.PublishMsgAsync(m)
+		if !errors.Is(err, jetstream.ErrTooManyStalledMsgs) {
+			return err
+		}
+		select {
+		case <-time.After(stall):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// failed ends all clients when something that was posted did not get into the
+// stream: whose it was posts it again, in order with all that it posted after.
+func (b *bus) failed(err error) {
+	b.hub.log("NATS did not take a message: %v; clients are to come again", err)
+	b.hub.dropAll(relay.CodeTrouble)
+}
+
+// trouble sends the clients to other hubs when NATS stays away.
+func (b *bus) trouble(n *nats.Conn, err error) {
+	if n.IsClosed() {
+		return
+	}
+	b.hub.log("NATS is away: %v", err)
+	time.AfterFunc(troubleAfter, func() {
+		if !n.IsConnected() {
+			b.hub.dropAll(relay.CodeTrouble)
+		}
+	})
+}
+
+// direct sends an envelope to one member, wherever it is. It may be lost.
+func (b *bus) direct(to relay.ID, envelope []byte) error {
+	return b.conn.Publish(memberSubject+to.String(), envelope)
+}
+
+// next reads the first message of a room that comes after a number; nil if
+// there is none yet.
+func (b *bus) next(ctx context.Context, room relay.ID, after uint64) (uint64, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	m, err := b.stream.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(roomSubject+room.String()))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil, nil
+	}
+	if err != nil {
+		return 0, nil, fmt.Errorf("read the stream: %w", err)
+	}
+	return m.Sequence, m.Data, nil
+}
+
+func (b *bus) state(ctx context.Context) jetstream.StreamState {
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	info, err := b.stream.Info(ctx)
+	if err != nil {
+		return jetstream.StreamState{}
+	}
+	return info.State
+}
+
+func (b *bus) firstSeq(ctx context.Context) uint64 { return b.state(ctx).FirstSeq }
+func (b *bus) lastSeq(ctx context.Context) uint64  { return b.state(ctx).LastSeq }
+
+// list asks all hubs for their rooms.
+func (b *bus) list() []relay.Listed {
+	inbox, err := b.conn.SubscribeSync(b.conn.NewRespInbox())
+	if err != nil {
+		return nil
+	}
+	defer inbox.Unsubscribe()
+	if b.conn.PublishRequest(listSubject, inbox.Subject, nil) != nil {
+		return nil
+	}
+	var all []relay.Listed
+	have := map[relay.ID]bool{}
+	for end := time.Now().Add(listTime); ; {
+		m, err := inbox.NextMsg(time.Until(end))
+		if err != nil {
+			return all
+		}
+		f, err := relay.Read(bufio.NewReader(bytes.NewReader(m.Data)))
+		if err != nil || f.Type != relay.Rooms {
+			continue
+		}
+		for _, l := range f.Rooms {
+			if !have[l.Room] && len(l.Label) <= relay.MaxLabel && len(all) < relay.MaxListed {
+				have[l.Room] = true
+				all = append(all, l)
+			}
+		}
+	}
+}
+
+func (b *bus) close() {
+	if b.consume != nil {
+		b.consume.Stop()
+	}
+	if b.conn != nil {
+		b.conn.Close()
+	}
+	if b.own != nil {
+		b.own.Shutdown()
+		b.own.WaitForShutdown()
+	}
+	if b.dir != "" {
+		os.RemoveAll(b.dir)
+	}
+}
