@@ -138,7 +138,7 @@ func TestDevcrypto(t *testing.T) {
 	c.Devices = attach(t, w, d.socket)
 	dir := t.TempDir()
 	var builds sync.WaitGroup
-	for _, pkg := range []string{"cryptodev", "engine/devcrypto", "internal/chat/cbc", "virtiocrypto"} {
+	for _, pkg := range []string{"cryptodev", "engine/devcrypto", "internal/chat/place", "virtiocrypto"} {
 		name := strings.ReplaceAll(pkg, "/", "-") + ".test"
 		c.Files = append(c.Files, vm.File{Host: filepath.Join(dir, name), Guest: "/tests/" + name})
 		builds.Go(func() {
@@ -158,7 +158,7 @@ func TestDevcrypto(t *testing.T) {
 	for _, command := range []string{
 		env + " /tests/cryptodev.test -test.v",
 		env + " /tests/engine-devcrypto.test -test.v",
-		env + " /tests/internal-chat-cbc.test -test.v",
+		env + " /tests/internal-chat-place.test -test.v",
 		"vcrypto engines --json",
 		env + " VCRYPTO_TEST_DAEMON=/usr/bin/vcrypto /tests/virtiocrypto.test -test.v -test.run TestDaemon",
 	} {
