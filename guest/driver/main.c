@@ -288,8 +288,10 @@ static int vcd_restore(struct virtio_device *vdev)
 
 	mutex_lock(&d->lock);
 	err = d->state == VCD_DEAD ? -EIO : vcd_start(d);
-	if (err)
+	if (err) {
 		WRITE_ONCE(d->state, VCD_DEAD);
+		vcd_kwake(d);	/* what waits for the device does so in vain */
+	}
 	mutex_unlock(&d->lock);
 	if (!err)
 		queue_work(vcd_wq, &d->config);
