@@ -427,7 +427,6 @@ __poll_t vcd_poll(struct file *filp, poll_table *wait)
 	u64 budget, start, took;
 
 	poll_wait(filp, &f->wait, wait);
-	poll_wait(filp, &f->dev->gone_wait, wait);
 	/* Between our place in the queues and our look, as for those who wake. */
 	smp_mb();
 	events = vcd_ready(f);
