@@ -29,8 +29,7 @@
  * Locks, outer first: vcd_device.lock (lifecycle); vcd_session.rwsem (of two
  * sessions the lower address first), vcd_session.open_lock; vcd_device.files_lock;
  * vcd_queue.lock, vcd_file.done_lock, vcd_session.lock (these in interrupts
- * too). User memory
- * is touched under vcd_session.rwsem alone.
+ * too). User memory is touched under vcd_session.rwsem alone.
  */
 #ifndef VIRTIO_CRYPTODEV_DRIVER_H
 #define VIRTIO_CRYPTODEV_DRIVER_H
