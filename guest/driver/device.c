@@ -344,12 +344,13 @@ static void vcd_watchdog(struct work_struct *work)
 void vcd_device_init(struct vcd_device *d)
 {
 	kref_init(&d->ref);
-	init_waitqueue_head(&d->gone_wait);
 	mutex_init(&d->lock);
 	spin_lock_init(&d->reap_lock);
 	spin_lock_init(&d->pool_lock);
 	INIT_LIST_HEAD(&d->orphans);
 	INIT_LIST_HEAD(&d->pool);
+	spin_lock_init(&d->files_lock);
+	INIT_LIST_HEAD(&d->files);
 	INIT_DELAYED_WORK(&d->watchdog, vcd_watchdog);
 	INIT_WORK(&d->recover, vcd_recover);
 	INIT_WORK(&d->reap, vcd_reap);

@@ -240,7 +240,7 @@ static void vcd_remove(struct virtio_device *vdev)
 	mutex_lock(&d->lock);
 	vcd_stop(d, VCD_GONE);
 	mutex_unlock(&d->lock);
-	wake_up_all(&d->gone_wait);
+	vcd_files_wake(d);
 	vcd_quiesce(d);
 	vdev->priv = NULL;
 	ida_free(&vcd_indices, d->index);
