@@ -259,6 +259,18 @@ static void vcd_aead_exit(struct crypto_aead *tfm)
 	crypto_free_aead(ctx->fallback);
 }
 
+/*
+ * The kernel's gcm(), ccm() and authenc() reckon their priority from those of
+ * what they are made of, so that plain code has 110 there, and 1100. Ours is as
+ * if they were made of our cipher and hash.
+ */
+static int vcd_aead_priority(const struct vcd_cipher *c, int priority)
+{
+	int sum = min(priority, INT_MAX / 11) * 11;
+
+	return c->kind == VCD_AUTHENC ? sum : sum / 10;
+}
+
 static int vcd_aead_add(struct vcd_kalg *a, int priority)
 {
 	struct vcd_aead *v = container_of(a, struct vcd_aead, a);
@@ -267,7 +279,7 @@ static int vcd_aead_add(struct vcd_kalg *a, int priority)
 
 	strscpy(alg->base.cra_name, c->name, sizeof(alg->base.cra_name));
 	strscpy(alg->base.cra_driver_name, c->driver_name, sizeof(alg->base.cra_driver_name));
-	alg->base.cra_priority = priority;
+	alg->base.cra_priority = vcd_aead_priority(c, priority);
 	alg->base.cra_flags = CRYPTO_ALG_ASYNC | CRYPTO_ALG_NEED_FALLBACK |
 			      CRYPTO_ALG_KERN_DRIVER_ONLY;
 	alg->base.cra_blocksize = c->block;

@@ -104,7 +104,8 @@ static int vcd_akcipher_crypt(struct akcipher_request *req, bool encrypt)
 	struct crypto_akcipher *tfm = crypto_akcipher_reqtfm(req);
 	struct vcd_akcipher_tfm *ctx = akcipher_tfm_ctx(tfm);
 	struct vcd_kreq *k = vcd_kreq(akcipher_request_ctx(req));
-	unsigned int size = crypto_akcipher_maxsize(ctx->fallback);
+	/* Without a key there is no size to ask for. */
+	unsigned int size = ctx->t.s ? crypto_akcipher_maxsize(ctx->fallback) : 0;
 	struct virtio_crypto_akcipher_para *para = &k->m.out.u.akcipher_req.para;
 	int src = -E2BIG, dst = -E2BIG;
 

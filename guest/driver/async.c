@@ -271,6 +271,8 @@ int vcd_async_submit(struct vcd_file *f, struct vcd_session *s, struct vcd_op *o
 	r->digestsize = err ? 0 : o->digestsize;
 	INIT_LIST_HEAD(&r->m.req.link);
 	r->m.req.orphaned = vcd_async_orphaned;
+	/* Those that flew and landed come first. */
+	vcd_file_drain(f);
 	vcd_async_done(r);
 	return 0;
 }
@@ -425,12 +427,14 @@ __poll_t vcd_poll(struct file *filp, poll_table *wait)
 	u64 budget, start, took;
 
 	poll_wait(filp, &f->wait, wait);
-	poll_wait(filp, &f->dev->gone_wait, wait);
 	/* Between our place in the queues and our look, as for those who wake. */
 	smp_mb();
-	if (atomic_read(&f->async))
-		vcd_file_drain(f);
 	events = vcd_ready(f);
+	/* Those that are to be fetched first suffice; the others come together. */
+	if (!(events & EPOLLIN) && atomic_read(&f->async)) {
+		vcd_file_drain(f);
+		events = vcd_ready(f);
+	}
 	if ((events & wanted) || !atomic_read(&f->async) || !waits)
 		return events;	/* there is something, or nobody will wait */
 

@@ -36,6 +36,9 @@ int vcd_file_new(struct file *filp, struct vcd_device *d)
 	vcd_get(d);
 	atomic_inc(&d->users);
 	f->dev = d;
+	spin_lock(&d->files_lock);
+	list_add(&f->link, &d->files);
+	spin_unlock(&d->files_lock);
 	filp->private_data = f;
 	return 0;
 }
@@ -44,6 +47,9 @@ static void vcd_file_release(struct kref *ref)
 {
 	struct vcd_file *f = container_of(ref, struct vcd_file, ref);
 
+	spin_lock(&f->dev->files_lock);
+	list_del(&f->link);
+	spin_unlock(&f->dev->files_lock);
 	if (f->waiting)
 		atomic_dec(&f->dev->file_waiters);
 	vcd_user_put(f->user);
@@ -55,6 +61,17 @@ static void vcd_file_release(struct kref *ref)
 void vcd_file_put(struct vcd_file *f)
 {
 	kref_put(&f->ref, vcd_file_release);
+}
+
+/* Who waits in poll looks again: the device is gone. */
+void vcd_files_wake(struct vcd_device *d)
+{
+	struct vcd_file *f;
+
+	spin_lock(&d->files_lock);
+	list_for_each_entry(f, &d->files, link)
+		wake_up_all(&f->wait);
+	spin_unlock(&d->files_lock);
 }
 
 /* No ioctl is running: each holds the file. */

@@ -53,7 +53,10 @@ void vcd_ctr_advance(u8 *ctr, unsigned int len)
 /* The last @n bytes of a list of memory of @len bytes. Any context. */
 static void vcd_sg_tail(struct scatterlist *sg, unsigned int len, u8 *to, unsigned int n)
 {
-	sg_pcopy_to_buffer(sg, sg_nents(sg), to, n, len - n);
+	if (sg_is_last(sg) && !PageHighMem(sg_page(sg)))
+		memcpy(to, sg_virt(sg) + len - n, n);
+	else
+		sg_pcopy_to_buffer(sg, sg_nents(sg), to, n, len - n);
 }
 
 /**

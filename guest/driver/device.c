@@ -3,6 +3,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/version.h>
 #include <linux/virtio_config.h>
@@ -233,6 +234,8 @@ static int vcd_renegotiate(struct virtio_device *vdev)
 static void vcd_recover(struct work_struct *work)
 {
 	struct vcd_device *d = container_of(work, struct vcd_device, recover);
+	/* It may be the way to the disk that memory is to be freed by. */
+	unsigned int noio = memalloc_noio_save();
 	int err;
 
 	mutex_lock(&d->lock);
@@ -254,6 +257,7 @@ static void vcd_recover(struct work_struct *work)
 		       d->name, err);
 		WRITE_ONCE(d->state, VCD_DEAD);
 		virtio_add_status(d->vdev, VIRTIO_CONFIG_S_FAILED);
+		vcd_kwake(d);	/* what waits for the device does so in vain */
 		goto out;
 	}
 	pr_notice_ratelimited("%s: the device was reset; its requests have failed, its sessions are opened anew when used\n",
@@ -261,6 +265,7 @@ static void vcd_recover(struct work_struct *work)
 	queue_work(vcd_wq, &d->config);
 out:
 	mutex_unlock(&d->lock);
+	memalloc_noio_restore(noio);
 }
 
 /* End the life @gen of the device, soon, if it is not over. Any context. */
@@ -339,12 +344,13 @@ static void vcd_watchdog(struct work_struct *work)
 void vcd_device_init(struct vcd_device *d)
 {
 	kref_init(&d->ref);
-	init_waitqueue_head(&d->gone_wait);
 	mutex_init(&d->lock);
 	spin_lock_init(&d->reap_lock);
 	spin_lock_init(&d->pool_lock);
 	INIT_LIST_HEAD(&d->orphans);
 	INIT_LIST_HEAD(&d->pool);
+	spin_lock_init(&d->files_lock);
+	INIT_LIST_HEAD(&d->files);
 	INIT_DELAYED_WORK(&d->watchdog, vcd_watchdog);
 	INIT_WORK(&d->recover, vcd_recover);
 	INIT_WORK(&d->reap, vcd_reap);
@@ -359,7 +365,12 @@ void vcd_get(struct vcd_device *d)
 static void vcd_release(struct kref *ref)
 {
 	struct vcd_device *d = container_of(ref, struct vcd_device, ref);
+	unsigned int i;
 
+	/* One that took answers off the ring just before the end may be late. */
+	for (i = 0; d->queues && i <= d->ndata; i++)
+		tasklet_kill(&d->queues[i].kdone_task);
+	cancel_work_sync(&d->recover);
 	vcd_pool_free(d);
 	cleanup_srcu_struct(&d->srcu);
 	kfree(d->queues);

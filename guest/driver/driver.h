@@ -27,9 +27,9 @@
  * (vdev) may be used between start and stop only.
  *
  * Locks, outer first: vcd_device.lock (lifecycle); vcd_session.rwsem (of two
- * sessions the lower address first), vcd_session.open_lock; vcd_queue.lock,
- * vcd_file.done_lock, vcd_session.lock (these in interrupts too). User memory
- * is touched under vcd_session.rwsem alone.
+ * sessions the lower address first), vcd_session.open_lock; vcd_device.files_lock;
+ * vcd_queue.lock, vcd_file.done_lock, vcd_session.lock (these in interrupts
+ * too). User memory is touched under vcd_session.rwsem alone.
  */
 #ifndef VIRTIO_CRYPTODEV_DRIVER_H
 #define VIRTIO_CRYPTODEV_DRIVER_H
@@ -167,7 +167,6 @@ struct vcd_device {
 	char name[20];
 	struct miscdevice misc;
 	struct dentry *debugfs;
-	wait_queue_head_t gone_wait;	/* for poll */
 
 	/* Read once at probe. */
 	u32 ciphers;			/* mask of 1 << VIRTIO_CRYPTO_CIPHER_* */
@@ -208,6 +207,8 @@ struct vcd_device {
 	struct list_head pool;
 	unsigned int pooled;
 
+	spinlock_t files_lock;		/* files */
+	struct list_head files;		/* struct vcd_file */
 	atomic_t file_waiters;		/* files that need interrupts */
 	unsigned int skip_spin;		/* sleep at once, so many times */
 	unsigned int spin_misses;	/* looks in vain, one after the other */
@@ -231,6 +232,7 @@ struct vcd_user {
 struct vcd_file {
 	struct kref ref;
 	struct vcd_device *dev;
+	struct list_head link;		/* in dev->files */
 	struct vcd_user *user;
 	spinlock_t lock;		/* sessions */
 	DECLARE_HASHTABLE(sessions, 6);
@@ -555,6 +557,7 @@ __poll_t vcd_poll(struct file *filp, poll_table *wait);
 extern const struct file_operations vcd_fops;
 int vcd_file_new(struct file *filp, struct vcd_device *d);
 void vcd_file_put(struct vcd_file *f);
+void vcd_files_wake(struct vcd_device *d);
 long vcd_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 int vcd_ioctl_session(struct vcd_file *f, struct session_op *sop);
 int vcd_ioctl_finish(struct vcd_file *f, u32 sid);

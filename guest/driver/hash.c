@@ -200,6 +200,9 @@ static int vcd_hash_ask(struct vcd_session *s, struct vcd_mem src, u32 len, u8 *
 		WRITE_ONCE(s->hash_here, true);
 		return -EOPNOTSUPP;
 	}
+	/* No room for a session now: there may be later. */
+	if (err == -ENOSPC && s->desc)
+		return -EOPNOTSUPP;
 	return err == -ESTALE ? -EIO : err;
 }
 

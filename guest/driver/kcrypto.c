@@ -338,8 +338,9 @@ int vcd_kreq_send(struct vcd_kreq *k, struct vcd_ktfm *t, struct crypto_async_re
 	}
 	if (!err)
 		return -EINPROGRESS;
-	if (err == -EAGAIN || err == -ENOSPC || err == -ESTALE ||
-	    (err == -EIO && READ_ONCE(d->state) == VCD_DOWN)) {
+	/* The worker can wait, for room or a start, and can do without memory. */
+	if (err == -EAGAIN || err == -ENOSPC || err == -ESTALE || err == -ENOMEM ||
+	    (err == -EIO && READ_ONCE(d->state) != VCD_DEAD)) {
 		err = vcd_kqueue(d, k);
 	}
 	/* Once queued the request may be done by now: k is no longer ours. */
@@ -360,6 +361,17 @@ static void vcd_kfallback(struct vcd_kreq *k)
 	vcd_session_put_later(s);
 }
 
+/* Whether the device is up, once a start or a reset that is under way is over. */
+static bool vcd_kup(struct vcd_device *d)
+{
+	bool up;
+
+	mutex_lock(&d->lock);
+	up = d->state == VCD_UP;
+	mutex_unlock(&d->lock);
+	return up;
+}
+
 /*
  * Open its session if need be, and send it, whatever time that takes. False:
  * the device is down and may come up again.
@@ -376,28 +388,31 @@ static bool vcd_kreq_work(struct vcd_kreq *k)
 		err = k->tries ? vcd_session_open(k->s, k->slot, &id, &gen) : -EOPNOTSUPP;
 		switch (err) {
 		case 0:
+			vcd_kreq_prepare(k, id, gen, &l);
+			err = vcd_submit(&k->m.req, l.sgs, l.out, l.total - l.out);
+			if (!err)
+				return true;
 			break;
 		case -EINVAL:
 		case -EREMOTEIO:
 			WRITE_ONCE(k->s->refused, true);
-			fallthrough;
-		case -EOPNOTSUPP:
-		case -ENOSPC:
-		case -EBUSY:
-		case -ENOMEM:
-			vcd_kfallback(k);
-			return true;
+			err = -EOPNOTSUPP;
+			break;
 		default:
-			goto out;
+			break;
 		}
-		vcd_kreq_prepare(k, id, gen, &l);
-		err = vcd_submit(&k->m.req, l.sgs, l.out, l.total - l.out);
-	} while (err == -ESTALE && --k->tries);
-	if (!err)
+	} while ((err == -ESTALE || (err == -EIO && vcd_kup(d))) && --k->tries);
+
+	switch (err) {
+	case -EOPNOTSUPP:
+	case -ENOSPC:
+	case -EBUSY:
+	case -ENOMEM:	/* for a session, or to map the data */
+		vcd_kfallback(k);
 		return true;
-out:
+	}
 	if (err == -EIO && READ_ONCE(d->state) == VCD_DOWN) {
-		/* vcd_start() wakes us, or vcd_stop() once it is for good. */
+		/* Who brings it up, or gives it up, wakes us. */
 		vcd_krequeue(d, k, false);
 		return false;
 	}

@@ -240,7 +240,7 @@ static void vcd_remove(struct virtio_device *vdev)
 	mutex_lock(&d->lock);
 	vcd_stop(d, VCD_GONE);
 	mutex_unlock(&d->lock);
-	wake_up_all(&d->gone_wait);
+	vcd_files_wake(d);
 	vcd_quiesce(d);
 	vdev->priv = NULL;
 	ida_free(&vcd_indices, d->index);
@@ -288,8 +288,10 @@ static int vcd_restore(struct virtio_device *vdev)
 
 	mutex_lock(&d->lock);
 	err = d->state == VCD_DEAD ? -EIO : vcd_start(d);
-	if (err)
+	if (err) {
 		WRITE_ONCE(d->state, VCD_DEAD);
+		vcd_kwake(d);	/* what waits for the device does so in vain */
+	}
 	mutex_unlock(&d->lock);
 	if (!err)
 		queue_work(vcd_wq, &d->config);

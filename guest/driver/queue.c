@@ -14,9 +14,12 @@ module_param(spin_us, uint, 0644);
 MODULE_PARM_DESC(spin_us,
 		 "Microseconds to look for an answer before sleeping, and one more for each KiB of data; 0: never (default 80)");
 
-/* Looks in vain, one after the other, that are forgiven. */
-#define VCD_SPIN_MISSES		2U
-/* After more each one is followed by up to so many requests without a look. */
+/*
+ * Looks come in runs of so many. The first may have to wake the device: that it
+ * is quick shows in the next.
+ */
+#define VCD_SPIN_RUN		3U
+/* A run in vain is followed by up to so many requests without a look. */
 #define VCD_SPIN_BACKOFF	64U
 
 void vcd_req_init(struct vcd_req *r, struct vcd_queue *q, u32 gen)
@@ -334,8 +337,8 @@ void vcd_spin_done(struct vcd_device *d, u64 took, u64 budget)
 	unsigned int misses = hit ? 0 : READ_ONCE(d->spin_misses) + 1;
 
 	WRITE_ONCE(d->spin_misses, misses);
-	if (misses > VCD_SPIN_MISSES)
-		WRITE_ONCE(d->skip_spin, min(1U << min(misses - VCD_SPIN_MISSES, 16U),
+	if (misses && misses % VCD_SPIN_RUN == 0)
+		WRITE_ONCE(d->skip_spin, min(1U << min(misses / VCD_SPIN_RUN, 16U),
 					     VCD_SPIN_BACKOFF));
 }
 

@@ -38,7 +38,7 @@ struct vcd_data *vcd_data_get(struct vcd_device *d)
 	spin_unlock(&d->pool_lock);
 	if (r)
 		return r;
-	r = kzalloc(sizeof(*r), GFP_KERNEL);
+	r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
 	if (r) {
 		r->dev = d;
 		r->seg_size = VCD_SEG_SIZE;
@@ -117,7 +117,7 @@ int vcd_data_reserve(struct vcd_data *r, unsigned int len)
 		r->seg_size = size;
 	}
 	while (r->nsegs * r->seg_size < len) {
-		r->seg[r->nsegs] = kmalloc(r->seg_size, GFP_KERNEL | __GFP_NOWARN);
+		r->seg[r->nsegs] = kmalloc(r->seg_size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 		if (!r->seg[r->nsegs])
 			return -ENOMEM;
 		r->nsegs++;

@@ -116,7 +116,7 @@ static int vcd_skcipher_crypt(struct skcipher_request *req, enum vcd_slot slot)
 		return -EINVAL;
 	if (!req->cryptlen)
 		return 0;
-	if (!vcd_ktfm_usable(&ctx->t, wire) || req->cryptlen % c->block ||
+	if (!vcd_ktfm_usable(&ctx->t, max(wire, req->cryptlen)) || req->cryptlen % c->block ||
 	    !vcd_skcipher_data(k, &ctx->t, req, wire)) {
 		vcd_kcount_fallback(&ctx->t);
 		return vcd_skcipher_software(req, slot);

@@ -147,15 +147,20 @@ func (w wrongWorker) Reap(done []*engine.Request, m engine.ReapMode) int {
 func procCrypto(t *testing.T, text, driver string) map[string]string {
 	t.Helper()
 	for entry := range strings.SplitSeq(text, "\n\n") {
-		fields := make(map[string]string)
-		for line := range strings.Lines(entry) {
-			key, value, _ := strings.Cut(line, ":")
-			fields[strings.TrimSpace(key)] = strings.TrimSpace(value)
-		}
-		if fields["driver"] == driver {
+		if fields := procFields(entry); fields["driver"] == driver {
 			return fields
 		}
 	}
 	t.Fatal(fmt.Errorf("/proc/crypto has no driver %s:\n%s", driver, text))
 	return nil
+}
+
+// procFields returns the fields of one entry of /proc/crypto.
+func procFields(entry string) map[string]string {
+	fields := make(map[string]string)
+	for line := range strings.Lines(entry) {
+		key, value, _ := strings.Cut(line, ":")
+		fields[strings.TrimSpace(key)] = strings.TrimSpace(value)
+	}
+	return fields
 }

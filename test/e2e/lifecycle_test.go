@@ -59,7 +59,8 @@ func (h *hotPlugged) eventually(command string) {
 			return
 		}
 		if time.Now().After(end) {
-			h.Fatalf("%s: %v\n%s", command, err, out)
+			state, _ := try(h.T, h.v, "sh", "-c", "head -4 /sys/kernel/debug/virtio_cryptodev/*; ps")
+			h.Fatalf("%s: %v\n%s%s", command, err, out, state)
 		}
 	}
 }

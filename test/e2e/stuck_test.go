@@ -33,10 +33,36 @@ func TestStuckDevice(t *testing.T) {
 // the driver waits.
 const silence = 6 * time.Second
 
-// silentEngine keeps what its first worker is given for a while.
+// TestStuckUnderKernel: the same for requests of the kernel's users. Each ends,
+// and what comes while the device is down waits for it.
+func TestStuckUnderKernel(t *testing.T) {
+	if !testAll {
+		t.Skip("VCRYPTO_TEST_ALL is not set: TestStuckDevice shows the reset, by callers of the node")
+	}
+	w := generic(t)
+	e := &silentEngine{Engine: gocrypto.New()}
+	e.talks.Store(true) // until the kernel's own tests are through
+	c := withDriver(t, "timeout=3 restart=1")
+	c.QEMU = w.qemu.Path
+	c.CPUs = 2
+	c.Devices = attach(t, w, serveEngine(t, w, e))
+	c.Modules = []string{"algif_skcipher"}
+	c.Files = append(c.Files, driverTest(t, "kernel"))
+	v := boot(t, c)
+	tested(t, v)
+	e.talks.Store(false)
+	if out, err := try(t, v, "/tests/kernel", "silent"); err != nil {
+		t.Errorf("/tests/kernel: %v\n%s", err, out)
+	}
+	cleanLog(t, v)
+}
+
+// silentEngine keeps for a while what its first worker is given from when on it
+// does not talk.
 type silentEngine struct {
 	engine.Engine
 	workers atomic.Int32
+	talks   atomic.Bool
 }
 
 func (e *silentEngine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {
@@ -44,18 +70,19 @@ func (e *silentEngine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {
 	if err != nil || e.workers.Add(1) > 1 {
 		return w, err
 	}
-	return &silentWorker{Worker: w, wake: c.Wake}, nil
+	return &silentWorker{Worker: w, wake: c.Wake, talks: &e.talks}, nil
 }
 
 type silentWorker struct {
 	engine.Worker
 	wake  func()
+	talks *atomic.Bool
 	until time.Time
 	timer *time.Timer
 }
 
 func (w *silentWorker) Submit(reqs []*engine.Request) int {
-	if w.until.IsZero() && len(reqs) > 0 {
+	if w.until.IsZero() && len(reqs) > 0 && !w.talks.Load() {
 		w.until = time.Now().Add(silence)
 		w.timer = time.AfterFunc(silence, w.wake)
 	}

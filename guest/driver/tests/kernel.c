@@ -4,11 +4,13 @@
  * driver, against the kernel's own code. Then the device is taken away and
  * brought back. Needs root, the modules algif_* and the driver's debugfs; not
  * for kernels whose AF_ALG leaves hardware out (from 7.2 on). With --quick one
- * algorithm and no more.
+ * algorithm and no more. With "silent" for the node the device is one that will
+ * not answer the next request, and serves again once it was reset (restart=1).
  */
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/if_alg.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +229,56 @@ static void unplug(void)
 	close(h);
 }
 
+#define WAITERS 6
+
+static const struct alg reset_alg = { "skcipher", "virtio-cryptodev-cbc-aes", "", 16, 16 };
+
+struct waiter {
+	pthread_t thread;
+	int fd, got, error;
+};
+
+static void *wait_one(void *arg)
+{
+	struct waiter *w = arg;
+	uint8_t out[64];
+
+	w->got = operate(w->fd, &reset_alg, ALG_OP_ENCRYPT, text, 64, out, 64);
+	w->error = errno;
+	return NULL;
+}
+
+/* A reset under requests: each ends, by the reset or by the device's next life. */
+static void reset(void)
+{
+	static struct waiter waiters[WAITERS];
+	int f = transform("skcipher", reset_alg.ours, key, 16);
+	int g = transform("skcipher", "cbc(aes-generic)", key, 16);
+	int failed = 0, done = 0, tries = 0;
+	uint8_t a[64], b[64];
+
+	if (f < 0 || g < 0)
+		die("no transformations (%d, %d)", f, g);
+	for (int i = 0; i < WAITERS; i++) {
+		/* One of its own opens its session first, by the worker. */
+		waiters[i].fd = i % 2 ? f : transform("skcipher", reset_alg.ours, key, 16);
+		pthread_create(&waiters[i].thread, NULL, wait_one, &waiters[i]);
+	}
+	for (int i = 0; i < WAITERS; i++) {
+		pthread_join(waiters[i].thread, NULL);
+		failed += waiters[i].got == -1 && waiters[i].error == EIO;
+		done += waiters[i].got == 64;
+	}
+	ok(failed && failed + done == WAITERS, "requests end when the device is reset: %d with EIO, %d done",
+	   failed, done);
+	/* Those that come now wait for the device; none may fail once it is up. */
+	while (operate(f, &reset_alg, ALG_OP_ENCRYPT, text, 64, a, 64) != 64 && tries++ < 50)
+		usleep(100000);
+	ok(!tries, "the same transformation works at once after it (%d failed)", tries);
+	ok(operate(g, &reset_alg, ALG_OP_ENCRYPT, text, 64, b, 64) == 64 && !memcmp(a, b, 64),
+	   "and is right");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct alg algs[] = {
@@ -251,6 +303,10 @@ int main(int argc, char **argv)
 	fill(key, sizeof(key), 2);
 	if (served() < 0)
 		die("no counters in " STATS);
+	if (!strcmp(node, "silent")) {
+		reset();
+		return finish();
+	}
 	if (quick) {
 		compare(&algs[1]);
 		return finish();
