@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command vchat is a chat between two ends, over TCP: in the clear, or
-// encrypted with a pre-shared key, with the AES done where the user says: by
-// a cryptodev node such as a virtio-crypto device, or by an engine.
+// Command vchat is a chat, between two ends over TCP or in rooms over hubs:
+// encrypted with keys that its users share, with the AES done where they say,
+// by a cryptodev node such as a virtio-crypto device, or by an engine.
 //
 // It is a program of its own, apart from vcrypto: a terminal and a network
 // have no business in a daemon that holds other people's keys.
@@ -38,9 +38,12 @@ func run() int {
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "vchat",
-		Short: "Chat with one peer, in the clear or encrypted by the device you name",
+		Short: "Chat, with one or in rooms, encrypted by the device you name",
 		Long: `vchat joins two ends over TCP. One listens, the other connects; what either
 types or pipes in comes out at the other, both ways at once.
+
+Rooms are for more than two: a hub carries them, and cannot read them; all who
+have the same key file join.
 
 With a pre-shared key everything is encrypted and authenticated, and both ends
 prove to each other that they have the key before anything is sent or shown.
@@ -57,7 +60,8 @@ Exit status:
   5  the listener is busy with another peer`,
 		Example: `  vchat keygen vchat.key       # then copy it to the other end, by a safe way
   vchat listen --psk-file vchat.key
-  vchat connect --psk-file vchat.key host.example`,
+  vchat connect --psk-file vchat.key host.example
+  vchat join --psk-file vchat.key hub.example '#cats'`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noSuchCommand,

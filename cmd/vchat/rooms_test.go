@@ -137,28 +137,6 @@ func TestJoinRefused(t *testing.T) {
 	p.exits(exitFailed)
 }
 
-// TestJoinTerminal: a person in a room, on a terminal of their own.
-func TestJoinTerminal(t *testing.T) {
-	t.Setenv("TERM", "xterm-256color")
-	key := keyFile(t, testKey)
-	_, addr := startHub(t)
-	bobIn, bobTypes := io.Pipe()
-	bob := start(t, bobIn, "join", "--psk-file", key, "--nick", "bob", addr, "#cats")
-	bob.says("you are in #cats")
-	ann, annTypes := startTerminal(t, "join", "--psk-file", key, "--nick", "ann", addr, "#cats")
-	ann.shows("#cats")
-	bob.says("ann has come")
-	io.WriteString(annTypes, "hello from a person\r")
-	bob.shows("#cats <ann> hello from a person\n")
-	io.WriteString(bobTypes, "hello from a script\n")
-	ann.shows("hello from a script")
-	io.WriteString(annTypes, "/quit\r")
-	ann.exits(exitOK)
-	bob.says("ann has left")
-	bobTypes.Close()
-	bob.exits(exitOK)
-}
-
 // TestDaemonCarriesNoChat: the program that holds other people's keys has
 // neither a chat in it, nor its libraries.
 func TestDaemonCarriesNoChat(t *testing.T) {

@@ -89,7 +89,7 @@ func (m *machine) start(ctx context.Context, s *stage, nics []vm.NIC) (err error
 	m.guest, err = vm.Start(ctx, vm.Config{
 		QEMU:     s.qemu.Path,
 		Hostname: m.name,
-		MemMB:    256,
+		MemMB:    512,
 		Devices:  s.route.Args(vmm.Config{Socket: m.socket}, s.qemu.Version),
 		Insmod:   []vm.Insmod{{Path: filepath.Join(s.bin, "virtio_cryptodev.ko")}},
 		NICs:     nics,

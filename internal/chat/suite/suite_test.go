@@ -86,6 +86,11 @@ func TestForged(t *testing.T) {
 			changed[at/8] ^= 1 << (at % 8)
 			refused(fmt.Sprintf("bit %d", at), 7, aad, changed)
 		}
+		for at := range len(aad) * 8 {
+			other := bytes.Clone(aad)
+			other[at/8] ^= 1 << (at % 8)
+			refused(fmt.Sprintf("bit %d of the additional data", at), 7, other, sealed)
+		}
 		refused("another number", 8, aad, sealed)
 		refused("other data", 7, append(bytes.Clone(aad), 0), sealed)
 		refused("no data", 7, nil, sealed)
