@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -96,21 +97,23 @@ func (l *Lines) Run(ctx context.Context, c *Console, where string) error {
 		}
 		ended <- s.Err()
 	}()
+	var unsaid error // the last line that was to be said and was not
+	leave := func() error { return errors.Join(quit(ctx, c.Client, scriptPatience), unsaid) }
 	for {
 		select {
 		case line := <-lines:
 			err := c.Type(ctx, where, line)
 			if errors.Is(err, ErrQuit) {
-				return quit(ctx, c.Client, scriptPatience)
-			}
-			if ctx.Err() != nil {
-				return nil
+				return leave()
 			}
 			if errors.Is(err, member.ErrStopped) {
 				return err
 			}
 			if err != nil {
 				c.info("%v", err)
+				if !strings.HasPrefix(line, "/") || strings.HasPrefix(line, "//") {
+					unsaid = fmt.Errorf("not all was said: %w", err)
+				}
 			}
 		case err := <-ended:
 			if err != nil {
@@ -120,9 +123,9 @@ func (l *Lines) Run(ctx context.Context, c *Console, where string) error {
 				ended = nil
 				continue
 			}
-			return quit(ctx, c.Client, scriptPatience)
+			return leave()
 		case <-ctx.Done():
-			return quit(ctx, c.Client, scriptPatience)
+			return leave()
 		}
 		l.mu.Lock()
 		err := l.failed

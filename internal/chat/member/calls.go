@@ -29,6 +29,9 @@ func (c *Client) Join(name string) error {
 		if err != nil {
 			return err
 		}
+		if at, was := c.left[r.ID()]; was {
+			r.Continue(at)
+		}
 		p := &place{Room: r, entered: time.Now()}
 		c.rooms[r.ID()] = p
 		c.order = append(c.order, r.ID())
@@ -248,7 +251,11 @@ func (c *Client) Quit(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return c.await(ctx, func(p *place) bool { return len(p.Pending()) == 0 })
+	if err := c.await(ctx, func(p *place) bool { return len(p.Pending()) == 0 }); err != nil {
+		return err
+	}
+	var lost error
+	return errors.Join(c.ask(func() error { lost = c.lost; return nil }), lost)
 }
 
 // await waits until something holds of all rooms.

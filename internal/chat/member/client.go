@@ -51,7 +51,9 @@ type Client struct {
 	link       *link
 	connecting bool // another one is looked for
 	rooms      map[relay.ID]*place
-	order      []relay.ID // of rooms, as they were entered
+	order      []relay.ID                 // of rooms, as they were entered
+	left       map[relay.ID]room.Position // rooms that we were in
+	lost       error                      // something said will not arrive
 	ignored    map[room.ID]string
 
 	offers   map[int]*incoming // files that we were offered
@@ -91,7 +93,7 @@ func New(c Config) (*Client, error) {
 	return &Client{
 		Config: c, addrs: c.Addrs, self: self,
 		calls: make(chan func()), stopped: make(chan struct{}),
-		rooms: map[relay.ID]*place{}, ignored: map[room.ID]string{},
+		rooms: map[relay.ID]*place{}, left: map[relay.ID]room.Position{}, ignored: map[room.ID]string{},
 		offers: map[int]*incoming{}, offered: map[room.ID]*outgoing{},
 	}, nil
 }
@@ -270,6 +272,10 @@ func (c *Client) frame(f *relay.Frame) {
 	case relay.Refused:
 		if p := c.rooms[f.Room]; p != nil && !p.in {
 			c.info("", "%s: %s", p.Name(), f.Code)
+			if n := len(p.Pending()); n > 0 {
+				c.lost = fmt.Errorf("the hub does not let us into %s (%s): %d messages will not arrive", p.Name(), f.Code, n)
+				c.warn(room.Missing, "", "%v", c.lost)
+			}
 			c.forget(p)
 		}
 	case relay.Closing:
@@ -379,6 +385,7 @@ func (c *Client) tick(now time.Time) {
 
 func (c *Client) forget(p *place) {
 	delete(c.rooms, p.ID())
+	c.left[p.ID()] = p.Position()
 	for i, id := range c.order {
 		if id == p.ID() {
 			c.order = append(c.order[:i:i], c.order[i+1:]...)

@@ -242,6 +242,14 @@ func (r *Room) byNick(nick string) *member {
 // Has says whether somebody of that nick is here.
 func (r *Room) Has(nick string) bool { return r.byNick(nick) != nil }
 
+// Find is the ID of somebody of that nick who is here.
+func (r *Room) Find(nick string) (ID, bool) {
+	if m := r.byNick(nick); m != nil {
+		return m.id, true
+	}
+	return ID{}, false
+}
+
 // present counts those who are here, ourselves too.
 func (r *Room) present() int {
 	n := 1
