@@ -75,7 +75,7 @@ func newBus(ctx context.Context, c Config, h *Hub) (_ *bus, err error) {
 		options = append(options, nats.UserCredentials(c.Credentials))
 	}
 	if b.conn, err = nats.Connect(c.NATS, options...); err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", c.NATS, err)
+		return nil, fmt.Errorf("connect to NATS at %s: %w", withoutSecrets(c.NATS), err)
 	}
 	b.js, err = jetstream.New(b.conn,
 		jetstream.WithPublishAsyncMaxPending(maxUnconfirmed), jetstream.WithPublishAsyncTimeout(ackTimeout),
@@ -87,6 +87,23 @@ func newBus(ctx context.Context, c Config, h *Hub) (_ *bus, err error) {
 		return nil, err
 	}
 	return b, b.listen(ctx)
+}
+
+// withoutSecrets returns URLs as they may be logged: in NATS they may have a
+// token, or a user and a password.
+func withoutSecrets(urls string) string {
+	all := strings.Split(urls, ",")
+	for i, s := range all {
+		scheme, rest, found := strings.Cut(strings.TrimSpace(s), "://")
+		if !found {
+			scheme, rest = "nats", scheme
+		}
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+			rest = rest[at+1:]
+		}
+		all[i] = scheme + "://" + rest
+	}
+	return strings.Join(all, ",")
 }
 
 // embed starts a NATS server inside this program, which nobody else can reach:
@@ -245,18 +262,17 @@ func (b *bus) next(ctx context.Context, room relay.ID, after uint64) (uint64, []
 	return m.Sequence, m.Data, nil
 }
 
-func (b *bus) state(ctx context.Context) jetstream.StreamState {
+// ends asks for the numbers of the first and the last message that the stream
+// keeps.
+func (b *bus) ends(ctx context.Context) (first, last uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
 	info, err := b.stream.Info(ctx)
 	if err != nil {
-		return jetstream.StreamState{}
+		return 0, 0, fmt.Errorf("ask for the stream's state: %w", err)
 	}
-	return info.State
+	return info.State.FirstSeq, info.State.LastSeq, nil
 }
-
-func (b *bus) firstSeq(ctx context.Context) uint64 { return b.state(ctx).FirstSeq }
-func (b *bus) lastSeq(ctx context.Context) uint64  { return b.state(ctx).LastSeq }
 
 // list asks all hubs for their rooms.
 func (b *bus) list() []relay.Listed {

@@ -42,6 +42,18 @@ func (c *client) join(ctx context.Context, f *relay.Frame) error {
 		return nil
 	}
 	h := c.hub
+	resumes := f.Stream != 0
+	known := resumes && f.Stream == h.bus.incarnation
+	var first, last uint64
+	if known {
+		// Before the room is locked: whoever waits for the stream with it
+		// would hold up all rooms.
+		var err error
+		if first, last, err = h.bus.ends(ctx); err != nil {
+			c.end(relay.CodeTrouble)
+			return err
+		}
+	}
 	r := h.enter(c, f.Room, f.Data)
 	c.rooms[f.Room] = r
 
@@ -49,8 +61,7 @@ func (c *client) join(ctx context.Context, f *relay.Frame) error {
 	r.mu.Lock()
 	cur := r.clients[c]
 	now := max(h.position.Load(), r.last)
-	resumes := f.Stream != 0
-	if !resumes || f.Stream != h.bus.incarnation || f.Seq > now && f.Seq > h.bus.lastSeq(ctx) {
+	if !known || f.Seq > now && f.Seq > last {
 		joined.Lost = resumes
 		cur.seq, cur.live = now, true
 		r.mu.Unlock()
@@ -60,7 +71,7 @@ func (c *client) join(ctx context.Context, f *relay.Frame) error {
 	}
 	cur.seq, cur.live = f.Seq, false
 	r.mu.Unlock()
-	joined.Lost = f.Seq+1 < h.bus.firstSeq(ctx)
+	joined.Lost = f.Seq+1 < first
 
 	for tries := 0; ; {
 		if err := c.waitSpace(ctx); err != nil {
