@@ -43,7 +43,8 @@ func (c *client) join(ctx context.Context, f *relay.Frame) error {
 	}
 	h := c.hub
 	resumes := f.Stream != 0
-	known := resumes && f.Stream == h.bus.incarnation
+	_, incarnation := h.bus.source()
+	known := resumes && f.Stream == incarnation
 	var first, last uint64
 	if known {
 		// Before the room is locked: whoever waits for the stream with it
@@ -57,7 +58,7 @@ func (c *client) join(ctx context.Context, f *relay.Frame) error {
 	r := h.enter(c, f.Room, f.Data)
 	c.rooms[f.Room] = r
 
-	joined := relay.Frame{Type: relay.Joined, Room: f.Room, Stream: h.bus.incarnation}
+	joined := relay.Frame{Type: relay.Joined, Room: f.Room, Stream: incarnation}
 	r.mu.Lock()
 	cur := r.clients[c]
 	now := max(h.position.Load(), r.last)
@@ -168,6 +169,26 @@ func (h *Hub) deliver(id relay.ID, seq uint64, envelope []byte) {
 			c.send(b, false)
 		}
 	}
+}
+
+// renumber begins with another stream: what clients have seen has other
+// numbers. They are to come again.
+func (h *Hub) renumber(last uint64) {
+	h.mu.RLock()
+	rooms := make([]*room, 0, len(h.rooms))
+	for _, r := range h.rooms {
+		rooms = append(rooms, r)
+	}
+	h.mu.RUnlock()
+	for _, r := range rooms {
+		r.mu.Lock()
+		r.last = 0
+		for _, cur := range r.clients {
+			*cur = cursor{}
+		}
+		r.mu.Unlock()
+	}
+	h.position.Store(last)
 }
 
 // listed is this hub's rooms.
