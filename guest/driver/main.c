@@ -257,14 +257,14 @@ static void vcd_calm(struct vcd_device *d)
 	unsigned int ms, i;
 	bool busy = true;
 
-	for (ms = 0; busy && ms < VCD_FREEZE_MS; ms += 10) {
+	for (ms = 0; busy && ms < VCD_FREEZE_MS; ms += 20) {
 		busy = false;
 		for (i = 0; i <= d->ndata; i++) {
 			vcd_queue_drain_all(&d->queues[i]);
 			busy |= !list_empty_careful(&d->queues[i].inflight);
 		}
 		if (busy)
-			msleep(10);
+			msleep(20);
 	}
 }
 

