@@ -12,6 +12,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"vcrypto/internal/chat/member"
 	"vcrypto/internal/chat/room"
@@ -44,7 +47,7 @@ func (l *Lines) Show(e member.Event) {
 		}
 		b, err := json.Marshal(e)
 		if err == nil {
-			_, err = l.Out.Write(append(b, '\n'))
+			_, err = l.Out.Write(append(plain(b), '\n'))
 		}
 		l.failed = err
 		return
@@ -61,6 +64,26 @@ func (l *Lines) Show(e member.Event) {
 		return
 	}
 	_, l.failed = fmt.Fprintln(l.Out, text)
+}
+
+// plain escapes in JSON what is no plain text: it may be read at a terminal,
+// which takes some characters for more than that. It says the same as before.
+func plain(b []byte) []byte {
+	out := make([]byte, 0, len(b)+1)
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		switch {
+		case unicode.IsPrint(r):
+			out = append(out, b[:n]...)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		b = b[n:]
+	}
+	return out
 }
 
 // maxLine is the longest line that is taken: the longest text, with a command.

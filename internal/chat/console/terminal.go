@@ -123,7 +123,7 @@ func (t *Terminal) fingerprint() string {
 	if t.client == nil {
 		return ""
 	}
-	return t.client.ID().Short()
+	return t.client.ID().Short() // there is little room; /fingerprint has all
 }
 
 // ask asks whether a file is wanted. /accept and /decline answer, too.
