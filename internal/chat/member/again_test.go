@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -120,4 +121,99 @@ func TestFileTwice(t *testing.T) {
 	if err := bob.Accept(offers[1].Offer); err != nil {
 		t.Errorf("when one has ended the other cannot begin: %v", err)
 	}
+}
+
+// TestRequestsRepeated: a hub that repeats who asks for a file does not have
+// it sent again and again.
+func TestRequestsRepeated(t *testing.T) {
+	t.Parallel()
+	addr, _ := startHub(t, "")
+	var gets, blocks atomic.Int32
+	toAnn, _ := relayed(t, addr, func(f *relay.Frame) []*relay.Frame {
+		if f.Type != relay.Direct {
+			return []*relay.Frame{f}
+		}
+		gets.Add(1)
+		return slices.Repeat([]*relay.Frame{f}, 50)
+	})
+	toBob, _ := relayed(t, addr, func(f *relay.Frame) []*relay.Frame {
+		if f.Type == relay.Direct {
+			blocks.Add(1)
+		}
+		return []*relay.Frame{f}
+	})
+	ann, bob := join(t, "ann", toAnn), join(t, "bob", toBob)
+	ann.knows("bob")
+	bob.knows("ann")
+	content := make([]byte, 60_000) // 4 blocks
+	rand.Read(content)
+	path := filepath.Join(t.TempDir(), "notes.txt")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := ann.Send(t.Context(), testRoom, "", path); err != nil {
+		t.Fatal(err)
+	}
+	offer := bob.await(func(e member.Event) bool { return e.Type == room.Offered }, "for the offer")
+	if err := bob.Accept(offer.Offer); err != nil {
+		t.Fatal(err)
+	}
+	bob.await(func(e member.Event) bool { return e.Type == member.File && e.Saved != "" }, "for the file")
+	ann.say("what was under way before this has come")
+	bob.hears("what was under way before this has come")
+	if n, asked := blocks.Load(), gets.Load(); asked == 0 || n > 4*asked {
+		t.Errorf("%d blocks were sent, %d times 4 were asked for", n, asked)
+	}
+}
+
+// TestManyOffers: one who offers without end keeps nobody else's out.
+func TestManyOffers(t *testing.T) {
+	t.Parallel()
+	addr, _ := startHub(t, "")
+	ann, cat, bob := join(t, "ann", addr), join(t, "cat", addr), join(t, "bob", addr)
+	bob.knows("ann", "cat")
+	path := filepath.Join(t.TempDir(), "notes.txt")
+	if err := os.WriteFile(path, []byte("notes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 120 {
+		if err := ann.Send(t.Context(), testRoom, "", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := cat.Send(t.Context(), testRoom, "", path); err != nil {
+		t.Fatal(err)
+	}
+	bob.await(func(e member.Event) bool { return e.Type == room.Offered && e.Nick == "cat" }, "for cat's offer")
+	ours := func(e member.Event) bool { return e.Type == room.Offered && e.Nick == "ann" }
+	if n := len(bob.seen(ours)); n >= 120 || n == 0 {
+		t.Errorf("bob is offered %d files", n)
+	}
+	bob.await(func(e member.Event) bool { return e.Type == member.Info && strings.Contains(e.Text, "one more file") }, "to be told of those that he is not")
+	ann.await(func(e member.Event) bool { return e.Type == member.Info && strings.Contains(e.Text, "file 1, is on offer no more") }, "to be told of those that went")
+}
+
+// TestListsUnasked: a hub that says which rooms there are, unasked, is not
+// listened to.
+func TestListsUnasked(t *testing.T) {
+	t.Parallel()
+	addr, _ := startHub(t, "")
+	evil, _ := relayed(t, addr, func(f *relay.Frame) []*relay.Frame {
+		if f.Type != relay.Message {
+			return []*relay.Frame{f}
+		}
+		return []*relay.Frame{{Type: relay.Rooms, Rooms: []relay.Listed{{Room: relay.ID{1}}}}, f}
+	})
+	ann, bob := join(t, "ann", addr), join(t, "bob", evil)
+	ann.knows("bob")
+	ann.say("one")
+	bob.hears("one")
+	lists := func(e member.Event) bool { return e.Type == member.Rooms }
+	if all := bob.seen(lists); len(all) != 0 {
+		t.Errorf("bob was shown %q", all)
+	}
+	if err := bob.List(); err != nil {
+		t.Fatal(err)
+	}
+	bob.await(lists, "for the list that he asked for")
 }

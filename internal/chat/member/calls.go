@@ -197,6 +197,7 @@ func (c *Client) List() error {
 		if c.link == nil {
 			return errors.New("there is no hub just now")
 		}
+		c.listing++
 		c.send(&relay.Frame{Type: relay.List})
 		return nil
 	})

@@ -53,6 +53,7 @@ type Client struct {
 	rooms      map[relay.ID]*place
 	order      []relay.ID                 // of rooms, as they were entered
 	left       map[relay.ID]room.Position // rooms that we were in
+	listing    int                        // lists of rooms that we asked for
 	lost       error                      // something said will not arrive
 	ignored    map[room.ID]string
 
@@ -218,7 +219,7 @@ func (c *Client) drop(why string) {
 	}
 	c.link.close()
 	c.show(Event{Type: Away, Text: fmt.Sprintf("%s: %s; looking for a hub", c.link.addr, why)})
-	c.link = nil
+	c.link, c.listing = nil, 0
 	for _, p := range c.rooms {
 		p.in = false
 	}
@@ -268,7 +269,10 @@ func (c *Client) frame(f *relay.Frame) {
 			c.joined(p, f)
 		}
 	case relay.Rooms:
-		c.listed(f.Rooms)
+		if c.listing > 0 { // or the hub fills the screen
+			c.listing--
+			c.listed(f.Rooms)
+		}
 	case relay.Refused:
 		if p := c.rooms[f.Room]; p != nil && !p.in {
 			c.info("", "%s: %s", p.Name(), f.Code)

@@ -37,23 +37,57 @@ const (
 )
 
 const (
-	blockSize  = 16 << 10 // bytes of a file in one block
-	blockHead  = 1 + relay.IDSize + 8
-	run        = 16 // blocks that are asked for at once
-	askAgain   = 3 * time.Second
-	giveUp     = 2 * time.Minute
-	maxOffers  = 100 // that wait for an answer
-	maxOffered = 100
+	blockSize   = 16 << 10 // bytes of a file in one block
+	blockHead   = 1 + relay.IDSize + 8
+	run         = 16 // blocks that are asked for at once
+	askAgain    = 3 * time.Second
+	giveUp      = 2 * time.Minute
+	maxOffers   = 256 // that wait for an answer
+	maxOffersOf = 32  // of one member, so that one cannot keep others' out
+	maxOffered  = 100
 )
 
 // outgoing is a file that we offered.
 type outgoing struct {
 	room.Offer
-	number int
-	file   *os.File
-	to     room.ID // the one that may have it; zero is all of the room
-	where  *place
-	sent   int64 // the farthest that somebody asked for
+	number   int
+	file     *os.File
+	to       room.ID // the one that may have it; zero is all of the room
+	where    *place
+	sent     int64 // the farthest that somebody asked for
+	requests requests
+}
+
+// request is one for blocks, as its sender numbers them.
+type request struct {
+	from room.ID
+	salt [relay.IDSize]byte
+	seq  uint64
+}
+
+// requests are the last that were served.
+type requests struct {
+	served map[request]bool
+	order  []request
+}
+
+const maxRequests = 1024 // of a file: 256 MiB of it
+
+// add notes a request, and says whether it is a new one.
+func (r *requests) add(q request) bool {
+	if r.served[q] {
+		return false
+	}
+	if r.served == nil {
+		r.served = map[request]bool{}
+	}
+	if len(r.order) == maxRequests {
+		delete(r.served, r.order[0])
+		r.order = r.order[1:]
+	}
+	r.served[q] = true
+	r.order = append(r.order, q)
+	return true
 }
 
 // incoming is a file that we were offered.
@@ -112,11 +146,9 @@ func (c *Client) Send(ctx context.Context, where, nick, path string) error {
 	var to room.ID
 	err = c.say(ctx, where, func(p *place, now time.Time) (room.Pending, error) {
 		to, _ = p.Find(nick)
-		if len(c.offered) >= maxOffered {
-			return room.Pending{}, fmt.Errorf("%d files are on offer already", maxOffered)
-		}
 		return p.Offer(&o, nick, now)
 	}, func(p *place) {
+		c.withdraw(maxOffered - 1)
 		c.lastFile++
 		c.offered[o.ID] = &outgoing{Offer: o, number: c.lastFile, file: f, to: to, where: p}
 		c.show(Event{Type: room.Offered, Room: p.Name(), Nick: p.Nick(), Own: true, File: o.Name, Size: o.Size, Offer: c.lastFile, Text: nick})
@@ -127,10 +159,32 @@ func (c *Client) Send(ctx context.Context, where, nick, path string) error {
 	return nil
 }
 
+// withdraw lets the oldest of our offers go until so many are left.
+func (c *Client) withdraw(left int) {
+	for len(c.offered) > left {
+		var oldest *outgoing
+		for _, f := range c.offered {
+			if oldest == nil || f.number < oldest.number {
+				oldest = f
+			}
+		}
+		oldest.file.Close()
+		delete(c.offered, oldest.ID)
+		c.info(oldest.where.Name(), "%s, file %d, is on offer no more: at most %d files are", safetext.Line(oldest.Name), oldest.number, maxOffered)
+	}
+}
+
 // offer notes that we were offered a file. It says whether that is to be
 // shown.
 func (c *Client) offer(p *place, e room.Event, out *Event) bool {
-	if len(c.offers) >= maxOffers {
+	from := 0
+	for _, f := range c.offers {
+		if f.from == e.From {
+			from++
+		}
+	}
+	if from >= maxOffersOf || len(c.offers) >= maxOffers {
+		c.info(p.Name(), "%s offers one more file, %s: too many wait for your answer, /decline some to be offered others", e.Nick, FileName(e.Offer.Name))
 		return false
 	}
 	c.lastFile++
@@ -272,6 +326,9 @@ func (c *Client) block(p *place, e relay.Envelope) {
 		f := c.offered[id]
 		if f == nil || f.where != p || f.to != (room.ID{}) && f.to != from || len(b) != blockHead+2 || offset < 0 || offset >= f.Size {
 			return
+		}
+		if again := (request{from, e.Salt, e.Seq}); !f.requests.add(again) {
+			return // the hub may repeat it as often as it likes
 		}
 		c.serve(f, from, offset, min(int(binary.BigEndian.Uint16(b[blockHead:])), run))
 	case blockData:
