@@ -135,3 +135,19 @@ func TestNotSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestConversationStays: somebody of the same nick in another room, who takes
+// another one, does not get what is typed in a conversation.
+func TestConversationStays(t *testing.T) {
+	term := NewTerminal("ann", "here")
+	term.Show(member.Event{Type: room.Told, Room: "#one", Nick: "bob", ID: "aaaaaaaa", Text: "psst"})
+	term.ui.Open("bob")
+	term.Show(member.Event{Type: room.Renamed, Room: "#two", Old: "bob", Nick: "eve", ID: "eeeeeeee"})
+	if now := term.ui.Current(); now != "bob" {
+		t.Errorf("the conversation with bob is one with %s", now)
+	}
+	term.Show(member.Event{Type: room.Renamed, Room: "#one", Old: "bob", Nick: "robert", ID: "aaaaaaaa"})
+	if now := term.ui.Current(); now != "robert" {
+		t.Errorf("the conversation with bob, who is robert now, is one with %s", now)
+	}
+}

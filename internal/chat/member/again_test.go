@@ -190,7 +190,9 @@ func TestManyOffers(t *testing.T) {
 		t.Errorf("bob is offered %d files", n)
 	}
 	bob.await(func(e member.Event) bool { return e.Type == member.Info && strings.Contains(e.Text, "one more file") }, "to be told of those that he is not")
-	ann.await(func(e member.Event) bool { return e.Type == member.Info && strings.Contains(e.Text, "file 1, is on offer no more") }, "to be told of those that went")
+	ann.await(func(e member.Event) bool {
+		return e.Type == member.Info && strings.Contains(e.Text, "file 1, is on offer no more")
+	}, "to be told of those that went")
 }
 
 // TestListsUnasked: a hub that says which rooms there are, unasked, is not

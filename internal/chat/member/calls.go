@@ -118,8 +118,13 @@ func (c *Client) Tell(ctx context.Context, where, nick, text string, act bool) e
 	if act {
 		t = room.ToldAct
 	}
-	return c.say(ctx, in, func(p *place, now time.Time) (room.Pending, error) { return p.Tell(nick, text, act, now) },
-		func(p *place) { c.show(Event{Type: t, Room: p.Name(), Nick: nick, Text: text, Own: true}) })
+	var to room.ID
+	return c.say(ctx, in, func(p *place, now time.Time) (room.Pending, error) {
+		to, _ = p.Find(nick)
+		return p.Tell(nick, text, act, now)
+	}, func(p *place) {
+		c.show(Event{Type: t, Room: p.Name(), Nick: nick, ID: to.Short(), Text: text, Own: true})
+	})
 }
 
 // roomOf finds a room that we and another one are in.
