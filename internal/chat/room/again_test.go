@@ -140,3 +140,32 @@ func TestWaitingNick(t *testing.T) {
 		t.Errorf("the topic is %q, by %q", topic, by)
 	}
 }
+
+// TestOldIsNotNew: what somebody who is here said long ago cannot be played to
+// who has just come, though it is authentic and they are here.
+func TestOldIsNotNew(t *testing.T) {
+	for _, all := range []bool{true, false} { // with what came between, or without
+		w := newWorld(t)
+		w.join("ann")
+		bob := w.join("bob")
+		w.pass(time.Second)
+		from := len(w.log)
+		bob.say("attack at dawn")
+		w.pass(time.Second)
+		to := len(w.log)
+		w.pass(staleAfter + time.Minute)
+		if all {
+			to = len(w.log)
+		}
+		cat := w.join("cat")
+		for _, old := range w.log[from:to] {
+			cat.events = append(cat.events, cat.Receive(bytes.Clone(old), w.now)...)
+		}
+		bob.say("good morning")
+		w.pass(2 * missingAfter)
+		got := cat.seen()
+		if !slices.Contains(got, "message bob  good morning") || !slices.Contains(got, "! stale") || slices.Contains(got, "message bob  attack at dawn") {
+			t.Errorf("cat saw %q", got)
+		}
+	}
+}

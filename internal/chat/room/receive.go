@@ -192,7 +192,7 @@ func (r *Room) take(m *member, h *heldMessage, now time.Time) []Event {
 		m.lenient = false
 		if !m.fresh {
 			m.fresh, r.heard = true, true
-			events = append(append(events, r.arrive(m, h.m)...), r.waited(m)...)
+			events = append(append(events, r.arrive(m, h.m)...), r.waited(m, h)...)
 		}
 	} else if m.fresh && !m.lenient && h.m.after != (hash{}) && !r.seen.has(h.m.after) {
 		events = append(events, warning(Unseen, m.id, "%s answers a message that did not come to us", r.display(m)))
@@ -206,7 +206,7 @@ func (r *Room) take(m *member, h *heldMessage, now time.Time) []Event {
 		m.waitFrom = now
 	}
 	for _, e := range r.act(m, h, now) {
-		m.waiting = append(m.waiting, waiting{e, h.m.nick})
+		m.waiting = append(m.waiting, waiting{e, h.m.nick, h.e.Seq})
 	}
 	if len(m.waiting) > maxWaiting {
 		m.waiting = m.waiting[len(m.waiting)-maxWaiting:]
@@ -214,11 +214,17 @@ func (r *Room) take(m *member, h *heldMessage, now time.Time) []Event {
 	return events
 }
 
-// waited returns what a member said before it was shown to be there. Who is
-// called what may have changed since.
-func (r *Room) waited(m *member) []Event {
+// waited returns what a member said before it was shown to be there, by h. Who
+// is called what may have changed since. What is older than h says that it can
+// be is dropped: a hub could play us what was said before we came.
+func (r *Room) waited(m *member, h *heldMessage) []Event {
 	var events []Event
+	stale := false
 	for _, w := range m.waiting {
+		if h.e.Seq-w.seq > uint64(h.m.recent) {
+			stale = true
+			continue
+		}
 		if w.Type != Warning {
 			w.Nick = r.nameFor(m, w.nick)
 		}
@@ -228,6 +234,9 @@ func (r *Room) waited(m *member) []Event {
 		events = append(events, w.Event)
 	}
 	m.waiting = nil
+	if stale {
+		events = append([]Event{warning(Stale, m.id, "messages of %s were dropped: they are old", r.display(m))}, events...)
+	}
 	return events
 }
 

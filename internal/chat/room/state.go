@@ -62,6 +62,8 @@ type Room struct {
 	pending []Pending
 	saidAt  time.Time // when we last sent anything
 
+	sealedAt []time.Time // our last messages, for recent
+
 	blockSalt [relay.IDSize]byte
 	blocks    uint64
 
@@ -124,6 +126,7 @@ type member struct {
 type waiting struct {
 	Event
 	nick string // that its message had
+	seq  uint64
 }
 
 type heldMessage struct {
