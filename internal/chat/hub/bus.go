@@ -59,6 +59,9 @@ type bus struct {
 	incarnation uint64 // of the stream: which numbering it is
 }
 
+// errAway: the hub cannot reach its network.
+var errAway = errors.New("NATS is away")
+
 func newBus(ctx context.Context, c Config, h *Hub) (_ *bus, err error) {
 	b := &bus{hub: h, config: streamConfig(c, h.limits)}
 	defer func() {

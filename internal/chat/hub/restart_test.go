@@ -36,6 +36,18 @@ func TestNATSRestarts(t *testing.T) {
 	port := s.Addr().(*net.TCPAddr).Port
 	s.Shutdown()
 	s.WaitForShutdown()
+	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) { // who comes is sent to another hub
+		if time.Since(begin) > patience {
+			t.Fatal("the hub takes clients that it can do nothing for")
+		}
+		bob := connect(t, addr)
+		bob.send(relay.Frame{Type: relay.Join, Room: testRoom})
+		f, err := relay.Read(bob.r)
+		bob.conn.Close()
+		if err == nil && f.Type == relay.Closing && f.Code == relay.CodeTrouble {
+			break
+		}
+	}
 	run(port)
 	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		if time.Since(begin) > patience {

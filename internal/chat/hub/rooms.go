@@ -42,6 +42,10 @@ func (c *client) join(ctx context.Context, f *relay.Frame) error {
 		return nil
 	}
 	h := c.hub
+	if !h.bus.conn.IsConnected() { // nothing that it says would get anywhere
+		c.end(relay.CodeTrouble)
+		return errAway
+	}
 	resumes := f.Stream != 0
 	_, incarnation := h.bus.source()
 	known := resumes && f.Stream == incarnation
