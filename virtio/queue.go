@@ -65,6 +65,7 @@ type Queue struct {
 	wake     *Event // ours: something else wants the thread
 	broken   func(error)
 	poll     Polling
+	spins    spins
 	limiter  Limiter       // nil for none
 	pause    time.Duration // the limiter's: nothing is taken for so long
 	cpu      int           // the CPU of its thread, or -1
@@ -84,7 +85,8 @@ type Queue struct {
 // Polling says how a queue's thread waits for work.
 type Polling struct {
 	// Spin is how long it looks at the ring after its last work before it
-	// sleeps. While it looks the driver is asked not to kick.
+	// sleeps. While it looks the driver is asked not to kick. When it looked in
+	// vain several times it sleeps at once for a few.
 	Spin time.Duration
 }
 

@@ -162,13 +162,14 @@ func (q *Queue) drain(w Worker) {
 // spin looks at the ring for a while and reports whether there is something
 // to do.
 func (q *Queue) spin(w Worker) bool {
-	if q.poll.Spin <= 0 || q.pause > 0 && q.ring.Held() == 0 {
+	if q.poll.Spin <= 0 || q.pause > 0 && q.ring.Held() == 0 || q.spins.skip() {
 		return false
 	}
 	table, full := q.ring.Attached(), q.full() || q.pause > 0
 	for start := time.Now(); ; {
 		for range looksPerClock {
 			if q.ring.Pending() && !full || q.stopping.Load() {
+				q.spins.hit()
 				return true
 			}
 		}
@@ -180,9 +181,42 @@ func (q *Queue) spin(w Worker) bool {
 			return true
 		}
 		if time.Since(start) >= q.poll.Spin {
+			q.spins.miss()
 			return false
 		}
 	}
+}
+
+// spins remembers whether looking at the ring paid. On a host with too few
+// CPUs the guest that is to fill the ring may be waiting for this very one.
+type spins struct {
+	misses, left uint
+}
+
+const (
+	// spinRun is how many misses are forgiven: one may be chance, and the
+	// first after a sleep costs the driver a kick.
+	spinRun = 3
+	// maxSpinsLeft is how many waits go without a look, at most, after a run
+	// in vain.
+	maxSpinsLeft = 8
+)
+
+func (s *spins) hit() { s.misses = 0 }
+
+func (s *spins) miss() {
+	if s.misses++; s.misses%spinRun == 0 {
+		s.left = min(s.misses/spinRun, maxSpinsLeft)
+	}
+}
+
+// skip reports whether to go without a look this time.
+func (s *spins) skip() bool {
+	if s.left == 0 {
+		return false
+	}
+	s.left--
+	return true
 }
 
 // sleep waits for a kick, or for a wake. While it sleeps without chains in
