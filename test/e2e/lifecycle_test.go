@@ -99,6 +99,9 @@ func startLoad(t *testing.T, v *vm.VM) *load {
 // or the one that was named; the other goes while programs use it, which ends
 // them, and comes back.
 func TestUnplugUnderLoad(t *testing.T) {
+	if !testAll {
+		t.Skip("only make test-all has the time")
+	}
 	h := hotPlug(t, 2, "", "load")
 	h.plug(0)
 	h.plug(1)
