@@ -39,7 +39,8 @@ func (c *Chat) talk(ctx context.Context, conn net.Conn, ch channel, name string)
 	// that the user wants to leave.
 	cancel := context.AfterFunc(ctx, func() { conn.SetWriteDeadline(time.Now().Add(leaveTimeout)) })
 	defer cancel()
-	c.Out.Begin()
+	suite, fingerprint := ch.about()
+	c.Out.Begin(Peer{Addr: name, Suite: suite, Fingerprint: fingerprint})
 	go v.receive()
 	err := v.send(ctx)
 	if ctx.Err() != nil && err != nil && isTransport(err) {
@@ -55,7 +56,7 @@ func (c *Chat) talk(ctx context.Context, conn net.Conn, ch channel, name string)
 		// program ends: leave it behind, and the channel that it uses.
 		return err
 	}
-	c.Out.End()
+	c.Out.End(err)
 	return errors.Join(err, ch.close())
 }
 
@@ -85,7 +86,13 @@ func (v *conversation) receive() {
 		case wire.Nick:
 			if name := safetext.Nick(string(p)); name != "" {
 				v.Out.SetNick(name)
-				v.Log("%s is %s", v.name, name)
+				v.note("%s is %s", v.name, name)
+			}
+			continue
+		case wire.Act:
+			if err := v.Out.Act(string(p)); err != nil {
+				v.fail(fmt.Errorf("%w: write what the peer does: %w", ErrLocal, err))
+				return
 			}
 			continue
 		case wire.Bye:
@@ -112,7 +119,7 @@ func (v *conversation) fail(err error) {
 // send sends the input, answers the peer, and returns when the conversation
 // is over.
 func (v *conversation) send(ctx context.Context) error {
-	if err := v.ch.begin(); err != nil {
+	if err := v.ch.begin(v.Nick); err != nil {
 		return v.sendFailed(err)
 	}
 	var (
@@ -151,14 +158,16 @@ func (v *conversation) send(ctx context.Context) error {
 
 		case chunk := <-input:
 			v.In.Took(chunk)
-			if len(chunk.Bytes) > 0 {
-				if err := v.ch.send(chunk.Bytes); err != nil {
-					return v.sendFailed(err)
-				}
+			if err := v.say(chunk); err != nil {
+				return v.sendFailed(err)
 			}
-			if errors.Is(chunk.Err, io.EOF) {
+			v.quit = errors.Is(chunk.Err, ErrQuit)
+			if v.quit || errors.Is(chunk.Err, io.EOF) {
 				if err := end(); err != nil {
 					return err
+				}
+				if v.quit && confirmed {
+					return nil // a peer that confirms nothing
 				}
 			} else if chunk.Err != nil {
 				v.leave()
@@ -185,6 +194,10 @@ func (v *conversation) send(ctx context.Context) error {
 					return fmt.Errorf("%w: the peer confirmed an end that was not sent: %w", ErrBroken, wire.ErrFrame)
 				}
 				confirmed = true
+				if v.quit {
+					v.leave()
+					return nil
+				}
 			case wire.Bye:
 				return ErrLeft
 			}
@@ -196,6 +209,25 @@ func (v *conversation) send(ctx context.Context) error {
 			received = nil // a plain peer's end, told by v.said
 		}
 	}
+	return nil
+}
+
+// say sends what the user said.
+func (v *conversation) say(c Chunk) error {
+	if len(c.Bytes) == 0 {
+		return nil
+	}
+	kind := c.Kind
+	switch kind {
+	case 0:
+		kind = wire.Data
+	case wire.Nick:
+		v.Nick = string(c.Bytes)
+	}
+	if err := v.ch.send(kind, c.Bytes); err != nil {
+		return err
+	}
+	v.Out.Sent(kind, c.Bytes)
 	return nil
 }
 

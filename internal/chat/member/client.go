@@ -298,7 +298,7 @@ func (c *Client) joined(p *place, f *relay.Frame) {
 		}
 	}
 	if first {
-		c.show(Event{Type: Entered, Room: p.Name(), Nick: p.Nick(), Text: p.Suite().String()})
+		c.show(Event{Type: Entered, Room: p.Name(), Nick: p.Nick(), Text: p.Suite().String(), Fingerprint: c.ID().Short()})
 		c.members(p)
 	}
 }

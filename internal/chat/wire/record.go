@@ -61,7 +61,7 @@ func parseHeader(b *[headerSize]byte, id suite.ID) (header, error) {
 // checkKind says whether a payload of n bytes fits the kind.
 func checkKind(k Kind, n int) error {
 	switch k {
-	case Data:
+	case Data, Act:
 		return nil
 	case End, Received, Bye, rekey:
 		if n != 0 {

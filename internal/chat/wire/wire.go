@@ -95,4 +95,7 @@ const (
 	// rekey says that what follows is sealed with the direction's next keys.
 	// It has no payload and stays within this package.
 	rekey Kind = 6
+	// Act carries what the sender does, in UTF-8, to be shown as such. The
+	// receiver treats it as hostile text.
+	Act Kind = 7
 )
