@@ -70,7 +70,7 @@ func commands() []Command[*Console] {
 			return number(a[0], c.Client.Decline)
 		}},
 		{"fingerprint", "", "what others see beside your nick in /who", 0, func(c *Console, _ context.Context, _ string, _ []string) error {
-			c.info("your fingerprint: %s", c.Client.ID().Short())
+			c.info("your fingerprint: %s", c.Client.ID().Fingerprint())
 			return nil
 		}},
 		{"help", "", "this list", 0, func(c *Console, _ context.Context, _ string, _ []string) error {
@@ -187,7 +187,7 @@ func (c *Console) who(_ context.Context, where string, args []string) error {
 	}
 	var names []string
 	for _, m := range all {
-		name := m.Nick + " (" + m.ID.Short() + ")"
+		name := m.Nick + " (" + m.ID.Fingerprint() + ")"
 		if m.Own {
 			name += " that is you"
 		}

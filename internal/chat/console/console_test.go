@@ -3,13 +3,20 @@
 package console
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"unicode"
 
 	"vcrypto/internal/chat/member"
+	"vcrypto/internal/chat/relay"
 	"vcrypto/internal/chat/room"
+	"vcrypto/internal/chat/suite/suitetest"
 )
 
 // TestRefusals: what cannot be done is said before anything is done.
@@ -66,4 +73,81 @@ func FuzzText(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestJSONIsPlain: what a terminal obeys is escaped, and comes back as it was.
+func TestJSONIsPlain(t *testing.T) {
+	const text = "a\u009b31mb\u202ec\u2066d\x7fe\U000e0041f\u200bg ü 猫 \x1b[1m"
+	var out bytes.Buffer
+	l := &Lines{Out: &out, JSON: true}
+	l.Show(member.Event{Type: room.Said, Text: text})
+	for _, r := range strings.TrimSuffix(out.String(), "\n") {
+		if !unicode.IsPrint(r) {
+			t.Errorf("%U is written", r)
+		}
+	}
+	var e member.Event
+	if err := json.Unmarshal(out.Bytes(), &e); err != nil || e.Text != text {
+		t.Errorf("%q came back, %v", e.Text, err)
+	}
+	if !strings.Contains(out.String(), "ü 猫") {
+		t.Errorf("%q is hard to read", out.String())
+	}
+}
+
+// TestNotSaid: a line that cannot be said is an error at the end; the others
+// go on.
+func TestNotSaid(t *testing.T) {
+	for in, want := range map[string]string{"hello\n": "not all was said", "//hello\n/help\n": "not all was said", "/nonsense\n": ""} {
+		ctx, cancel := context.WithCancel(t.Context())
+		key, err := room.NewKey([]byte("0123456789abcdef"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		hub, err := net.Listen("tcp", "127.0.0.1:0") // it takes connections, no more
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for {
+				conn, err := hub.Accept()
+				if err != nil {
+					return
+				}
+				conn.Write(relay.Preface(relay.ID{}))
+			}
+		}()
+		client, err := member.New(member.Config{Addrs: []string{hub.Addr().String()}, Key: key, Place: suitetest.All, Nick: "ann", Show: func(member.Event) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ran := make(chan error, 1)
+		go func() { ran <- client.Run(ctx) }()
+		l := &Lines{In: strings.NewReader(in), Out: io.Discard, Err: io.Discard}
+		err = l.Run(ctx, &Console{Client: client, Show: l.Show}, "#not-entered")
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v", in, err)
+		}
+		cancel()
+		hub.Close()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestConversationStays: somebody of the same nick in another room, who takes
+// another one, does not get what is typed in a conversation.
+func TestConversationStays(t *testing.T) {
+	term := NewTerminal("ann", "here", Commands)
+	term.Show(member.Event{Type: room.Told, Room: "#one", Nick: "bob", ID: "aaaaaaaa", Text: "psst"})
+	term.ui.Open("bob")
+	term.Show(member.Event{Type: room.Renamed, Room: "#two", Old: "bob", Nick: "eve", ID: "eeeeeeee"})
+	if now := term.ui.Current(); now != "bob" {
+		t.Errorf("the conversation with bob is one with %s", now)
+	}
+	term.Show(member.Event{Type: room.Renamed, Room: "#one", Old: "bob", Nick: "robert", ID: "aaaaaaaa"})
+	if now := term.ui.Current(); now != "robert" {
+		t.Errorf("the conversation with bob, who is robert now, is one with %s", now)
+	}
 }

@@ -9,8 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"vcrypto/internal/chat/member"
 	"vcrypto/internal/chat/room"
@@ -43,7 +47,7 @@ func (l *Lines) Show(e member.Event) {
 		}
 		b, err := json.Marshal(e)
 		if err == nil {
-			_, err = l.Out.Write(append(b, '\n'))
+			_, err = l.Out.Write(append(plain(b), '\n'))
 		}
 		l.failed = err
 		return
@@ -60,6 +64,26 @@ func (l *Lines) Show(e member.Event) {
 		return
 	}
 	_, l.failed = fmt.Fprintln(l.Out, text)
+}
+
+// plain escapes in JSON what is no plain text: it may be read at a terminal,
+// which takes some characters for more than that. It says the same as before.
+func plain(b []byte) []byte {
+	out := make([]byte, 0, len(b)+1)
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		switch {
+		case unicode.IsPrint(r):
+			out = append(out, b[:n]...)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		b = b[n:]
+	}
+	return out
 }
 
 // maxLine is the longest line that is taken: the longest text, with a command.
@@ -121,21 +145,25 @@ func (l *Lines) Run(ctx context.Context, c Talker, where string) error {
 		}
 		ended <- s.Err()
 	}()
+	var unsaid error // the last line that was to be said and was not
+	leave := func(how func(context.Context, time.Duration) error) error {
+		return errors.Join(how(ctx, scriptPatience), unsaid)
+	}
 	for {
 		select {
 		case line := <-lines:
 			err := c.Type(ctx, where, line)
 			if errors.Is(err, ErrQuit) {
-				return c.Quit(ctx, scriptPatience)
-			}
-			if ctx.Err() != nil {
-				return nil
+				return leave(c.Quit)
 			}
 			if errors.Is(err, member.ErrStopped) {
 				return err
 			}
 			if err != nil {
 				c.info("%v", err)
+				if !strings.HasPrefix(line, "/") || strings.HasPrefix(line, "//") {
+					unsaid = fmt.Errorf("not all was said: %w", err)
+				}
 			}
 		case err := <-ended:
 			if err != nil {
@@ -145,9 +173,9 @@ func (l *Lines) Run(ctx context.Context, c Talker, where string) error {
 				ended = nil
 				continue
 			}
-			return c.EndInput(ctx, scriptPatience)
+			return leave(c.EndInput)
 		case <-ctx.Done():
-			return c.Quit(ctx, scriptPatience)
+			return leave(c.Quit)
 		}
 		if err := l.Failed(); err != nil {
 			return fmt.Errorf("write: %w", err)

@@ -20,6 +20,7 @@ type Terminal struct {
 
 	mu     sync.Mutex
 	status tui.Status
+	talks  map[string]string // conversations, by the other's nick: whose that is
 	files  Files
 	ctx    context.Context
 }
@@ -37,7 +38,7 @@ func NewTerminal[C any](nick, about string, all []Command[C]) *Terminal {
 	for _, k := range all {
 		commands = append(commands, tui.Command{Name: k.Name, Usage: k.Usage, Help: k.Help})
 	}
-	return &Terminal{ui: tui.New(tui.Options{Nick: nick, Commands: commands}), driver: about, status: tui.Status{Nick: nick, State: "connecting"}}
+	return &Terminal{ui: tui.New(tui.Options{Nick: nick, Commands: commands}), driver: about, status: tui.Status{Nick: nick, State: "connecting"}, talks: map[string]string{}}
 }
 
 // update changes the status line.
@@ -75,14 +76,16 @@ func (t *Terminal) Show(e member.Event) {
 		if e.Own {
 			m.Nick = t.nick()
 		}
+		t.talk(e.Nick, e.ID)
 	case room.Topic:
 		t.ui.SetTopic(e.Room, e.Text)
 	case room.Renamed:
-		t.ui.Rename(e.Old, e.Nick)
 		if e.Own {
 			t.update(func(s *tui.Status) { s.Nick = e.Nick })
 		} else if e.Room == "" {
 			t.update(func(s *tui.Status) { s.State = "with " + e.Nick })
+		} else if t.renamed(&e) {
+			t.ui.Rename(e.Old, e.Nick)
 		}
 	case room.Taken:
 		t.update(func(s *tui.Status) { s.Nick = e.Nick })
@@ -142,6 +145,28 @@ func (t *Terminal) Show(e member.Event) {
 	if m.Text != "" {
 		t.ui.Show(m)
 	}
+}
+
+// talk notes whose a conversation is. The first keeps it.
+func (t *Terminal) talk(nick, id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.talks[nick] == "" {
+		t.talks[nick] = id
+	}
+}
+
+// renamed says whether a conversation goes on under another nick: in another
+// room somebody else may have had the old one, who is not to be given it.
+func (t *Terminal) renamed(e *member.Event) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.talks[e.Old] != e.ID || t.talks[e.Nick] != "" && t.talks[e.Nick] != e.ID {
+		return false
+	}
+	delete(t.talks, e.Old)
+	t.talks[e.Nick] = e.ID
+	return true
 }
 
 func (t *Terminal) nick() string {

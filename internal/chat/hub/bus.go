@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -36,24 +37,33 @@ const (
 	duplicates     = time.Minute // how long the stream knows what it has
 	maxUnconfirmed = 4096        // posts
 	stall          = 5 * time.Millisecond
+	reopenPause    = 500 * time.Millisecond
 	troubleAfter   = 5 * time.Second // without NATS clients are sent away
 )
 
 // bus is the hub's network: a stream of all rooms' messages, and what goes
 // beside it.
 type bus struct {
-	hub         *Hub
-	own         *server.Server // nil where the cluster is another's
-	dir         string         // the server's; it writes nothing of ours there
-	conn        *nats.Conn
-	js          jetstream.JetStream
+	hub    *Hub
+	config jetstream.StreamConfig
+	own    *server.Server // nil where the cluster is another's
+	dir    string         // the server's; it writes nothing of ours there
+	conn   *nats.Conn
+	js     jetstream.JetStream
+
+	reopening sync.Mutex // held by the one that looks for the stream
+
+	mu          sync.RWMutex // held while a message is delivered; before rooms' locks
 	stream      jetstream.Stream
 	consume     jetstream.ConsumeContext
 	incarnation uint64 // of the stream: which numbering it is
 }
 
+// errAway: the hub cannot reach its network.
+var errAway = errors.New("NATS is away")
+
 func newBus(ctx context.Context, c Config, h *Hub) (_ *bus, err error) {
-	b := &bus{hub: h}
+	b := &bus{hub: h, config: streamConfig(c, h.limits)}
 	defer func() {
 		if err != nil {
 			b.close()
@@ -69,13 +79,15 @@ func newBus(ctx context.Context, c Config, h *Hub) (_ *bus, err error) {
 		}
 		options = append(options, nats.InProcessServer(b.own))
 	} else {
-		options = append(options, nats.DisconnectErrHandler(func(n *nats.Conn, err error) { b.trouble(n, err) }))
+		options = append(options,
+			nats.DisconnectErrHandler(func(n *nats.Conn, err error) { b.trouble(n, err) }),
+			nats.ReconnectHandler(func(*nats.Conn) { go b.reopen() }))
 	}
 	if c.Credentials != "" {
 		options = append(options, nats.UserCredentials(c.Credentials))
 	}
 	if b.conn, err = nats.Connect(c.NATS, options...); err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", c.NATS, err)
+		return nil, fmt.Errorf("connect to NATS at %s: %w", withoutSecrets(c.NATS), err)
 	}
 	b.js, err = jetstream.New(b.conn,
 		jetstream.WithPublishAsyncMaxPending(maxUnconfirmed), jetstream.WithPublishAsyncTimeout(ackTimeout),
@@ -83,10 +95,27 @@ func newBus(ctx context.Context, c Config, h *Hub) (_ *bus, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("NATS: %w", err)
 	}
-	if err := b.open(ctx, c); err != nil {
+	if _, err := b.open(ctx); err != nil {
 		return nil, err
 	}
-	return b, b.listen(ctx)
+	return b, b.listen()
+}
+
+// withoutSecrets returns URLs as they may be logged: in NATS they may have a
+// token, or a user and a password.
+func withoutSecrets(urls string) string {
+	all := strings.Split(urls, ",")
+	for i, s := range all {
+		scheme, rest, found := strings.Cut(strings.TrimSpace(s), "://")
+		if !found {
+			scheme, rest = "nats", scheme
+		}
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+			rest = rest[at+1:]
+		}
+		all[i] = scheme + "://" + rest
+	}
+	return strings.Join(all, ",")
 }
 
 // embed starts a NATS server inside this program, which nobody else can reach:
@@ -110,59 +139,102 @@ func (b *bus) embed(l Limits) (err error) {
 	return nil
 }
 
-// open finds the stream, or makes it.
-func (b *bus) open(ctx context.Context, c Config) error {
+// open finds the stream, or makes it, and reads it from now on. It says whether
+// the stream is another one than before.
+func (b *bus) open(ctx context.Context) (another bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	var err error
-	b.stream, err = b.js.Stream(ctx, streamName)
+	stream, err := b.js.Stream(ctx, streamName)
 	if errors.Is(err, jetstream.ErrStreamNotFound) { // the first hub makes it; two at once make the same
-		b.stream, err = b.js.CreateOrUpdateStream(ctx, b.config(c))
+		stream, err = b.js.CreateOrUpdateStream(ctx, b.config)
 	}
 	if err != nil {
-		return fmt.Errorf("open the stream %s in NATS: %w (the cluster needs JetStream)", streamName, err)
+		return false, fmt.Errorf("open the stream %s in NATS: %w (the cluster needs JetStream)", streamName, err)
 	}
-	info, err := b.stream.Info(ctx)
+	info, err := stream.Info(ctx)
 	if err != nil {
-		return fmt.Errorf("open the stream %s in NATS: %w", streamName, err)
+		return false, fmt.Errorf("open the stream %s in NATS: %w", streamName, err)
 	}
-	b.incarnation = uint64(info.Created.UnixNano())
-	b.hub.position.Store(info.State.LastSeq)
-	return nil
-}
-
-func (b *bus) config(c Config) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: streamName, Description: "vchat: sealed messages of rooms, for as long as members may come back for them",
-		Subjects: []string{roomSubject + "*"}, Storage: jetstream.MemoryStorage, Discard: jetstream.DiscardOld,
-		MaxBytes: b.hub.limits.Stream, MaxAge: b.hub.limits.Age, MaxMsgSize: 2 * relay.MaxFrame,
-		Duplicates: min(duplicates, b.hub.limits.Age), Replicas: max(c.Replicas, 1), AllowDirect: true,
+	incarnation := uint64(info.Created.UnixNano())
+	if _, now := b.source(); now == incarnation {
+		return false, nil
 	}
-}
-
-// listen takes what comes from the network.
-func (b *bus) listen(ctx context.Context) error {
-	start := b.hub.position.Load() + 1
 	// An ordered consumer gives every message once and in order, and makes
 	// itself anew when something is amiss.
 	consumer, err := b.js.OrderedConsumer(ctx, streamName, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: start,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: info.State.LastSeq + 1,
 	})
 	if err != nil {
-		return fmt.Errorf("read the stream %s: %w", streamName, err)
+		return false, fmt.Errorf("read the stream %s: %w", streamName, err)
 	}
-	b.consume, err = consumer.Consume(func(m jetstream.Msg) {
-		meta, err := m.Metadata()
-		if err != nil {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	consume, err := consumer.Consume(func(m jetstream.Msg) { b.came(incarnation, m) },
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { b.hub.log("NATS: %v", err) }))
+	if err != nil {
+		return false, fmt.Errorf("read the stream %s: %w", streamName, err)
+	}
+	if b.consume != nil {
+		b.consume.Stop()
+	}
+	b.stream, b.consume, b.incarnation = stream, consume, incarnation
+	b.hub.renumber(info.State.LastSeq)
+	return true, nil
+}
+
+// came hands on what came out of the stream, if it is still the one.
+func (b *bus) came(incarnation uint64, m jetstream.Msg) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if id, ok := subjectID(m.Subject(), roomSubject); ok && b.incarnation == incarnation {
+		b.hub.deliver(id, meta.Sequence.Stream, m.Data())
+	}
+}
+
+// source is the stream, and which numbering it has.
+func (b *bus) source() (jetstream.Stream, uint64) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.stream, b.incarnation
+}
+
+// reopen looks whether the stream is still there, until it knows: it is in
+// memory, and a cluster that was restarted has lost it. Then another one is
+// made, and the clients come again and are told.
+func (b *bus) reopen() {
+	if !b.reopening.TryLock() {
+		return
+	}
+	defer b.reopening.Unlock()
+	for !b.conn.IsClosed() {
+		another, err := b.open(context.Background())
+		if err == nil {
+			if another {
+				b.hub.log("NATS has lost what it kept; clients are to come again")
+				b.hub.dropAll(relay.CodeTrouble)
+			}
 			return
 		}
-		if id, ok := subjectID(m.Subject(), roomSubject); ok {
-			b.hub.deliver(id, meta.Sequence.Stream, m.Data())
-		}
-	}, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { b.hub.log("NATS: %v", err) }))
-	if err != nil {
-		return fmt.Errorf("read the stream %s: %w", streamName, err)
+		b.hub.log("%v; trying again", err)
+		time.Sleep(reopenPause)
 	}
+}
+
+func streamConfig(c Config, l Limits) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: streamName, Description: "vchat: sealed messages of rooms, for as long as members may come back for them",
+		Subjects: []string{roomSubject + "*"}, Storage: jetstream.MemoryStorage, Discard: jetstream.DiscardOld,
+		MaxBytes: l.Stream, MaxAge: l.Age, MaxMsgSize: 2 * relay.MaxFrame,
+		Duplicates: min(duplicates, l.Age), Replicas: max(c.Replicas, 1), AllowDirect: true,
+	}
+}
+
+// listen takes what goes beside the stream.
+func (b *bus) listen() error {
 	if _, err := b.conn.Subscribe(memberSubject+"*", func(m *nats.Msg) {
 		if id, ok := subjectID(m.Subject, memberSubject); ok && len(m.Data) <= relay.MaxEnvelope {
 			b.hub.toMember(id, m.Data)
@@ -170,7 +242,7 @@ func (b *bus) listen(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	_, err = b.conn.Subscribe(listSubject, func(m *nats.Msg) {
+	_, err := b.conn.Subscribe(listSubject, func(m *nats.Msg) {
 		f := relay.Frame{Type: relay.Rooms, Rooms: b.hub.listed()}
 		m.Respond(f.Append(nil)) // who asked waits a moment only
 	})
@@ -210,6 +282,7 @@ func (b *bus) post(ctx context.Context, room relay.ID, envelope []byte) error {
 func (b *bus) failed(err error) {
 	b.hub.log("NATS did not take a message: %v; clients are to come again", err)
 	b.hub.dropAll(relay.CodeTrouble)
+	go b.reopen() // it may be gone
 }
 
 // trouble sends the clients to other hubs when NATS stays away.
@@ -235,7 +308,8 @@ func (b *bus) direct(to relay.ID, envelope []byte) error {
 func (b *bus) next(ctx context.Context, room relay.ID, after uint64) (uint64, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
-	m, err := b.stream.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(roomSubject+room.String()))
+	stream, _ := b.source()
+	m, err := stream.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(roomSubject+room.String()))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, nil, nil
 	}
@@ -245,18 +319,18 @@ func (b *bus) next(ctx context.Context, room relay.ID, after uint64) (uint64, []
 	return m.Sequence, m.Data, nil
 }
 
-func (b *bus) state(ctx context.Context) jetstream.StreamState {
+// ends asks for the numbers of the first and the last message that the stream
+// keeps.
+func (b *bus) ends(ctx context.Context) (first, last uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
-	info, err := b.stream.Info(ctx)
+	stream, _ := b.source()
+	info, err := stream.Info(ctx)
 	if err != nil {
-		return jetstream.StreamState{}
+		return 0, 0, fmt.Errorf("ask for the stream's state: %w", err)
 	}
-	return info.State
+	return info.State.FirstSeq, info.State.LastSeq, nil
 }
-
-func (b *bus) firstSeq(ctx context.Context) uint64 { return b.state(ctx).FirstSeq }
-func (b *bus) lastSeq(ctx context.Context) uint64  { return b.state(ctx).LastSeq }
 
 // list asks all hubs for their rooms.
 func (b *bus) list() []relay.Listed {
@@ -289,11 +363,13 @@ func (b *bus) list() []relay.Listed {
 }
 
 func (b *bus) close() {
+	b.mu.RLock()
 	if b.consume != nil {
 		b.consume.Stop()
 	}
+	b.mu.RUnlock()
 	if b.conn != nil {
-		b.conn.Close()
+		b.conn.Close() // whoever looks for the stream stops
 	}
 	if b.own != nil {
 		b.own.Shutdown()

@@ -123,8 +123,12 @@ func (c *client) reply(f *relay.Frame) { c.send(f.Append(nil), false) }
 // there is no room, what may be lost is, and for anything else the client is
 // dropped.
 func (c *client) send(b []byte, mayBeLost bool) {
+	room := c.hub.limits.Queue
+	if mayBeLost {
+		room -= room / 4 // or strangers who send blocks could have a client dropped
+	}
 	c.mu.Lock()
-	full := c.queued+len(b) > c.hub.limits.Queue
+	full := c.queued+len(b) > room
 	if !full {
 		c.queue = append(c.queue, b)
 		c.queued += len(b)

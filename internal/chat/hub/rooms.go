@@ -42,15 +42,31 @@ func (c *client) join(ctx context.Context, f *relay.Frame) error {
 		return nil
 	}
 	h := c.hub
+	if !h.bus.conn.IsConnected() { // nothing that it says would get anywhere
+		c.end(relay.CodeTrouble)
+		return errAway
+	}
+	resumes := f.Stream != 0
+	_, incarnation := h.bus.source()
+	known := resumes && f.Stream == incarnation
+	var first, last uint64
+	if known {
+		// Before the room is locked: whoever waits for the stream with it
+		// would hold up all rooms.
+		var err error
+		if first, last, err = h.bus.ends(ctx); err != nil {
+			c.end(relay.CodeTrouble)
+			return err
+		}
+	}
 	r := h.enter(c, f.Room, f.Data)
 	c.rooms[f.Room] = r
 
-	joined := relay.Frame{Type: relay.Joined, Room: f.Room, Stream: h.bus.incarnation}
+	joined := relay.Frame{Type: relay.Joined, Room: f.Room, Stream: incarnation}
 	r.mu.Lock()
 	cur := r.clients[c]
 	now := max(h.position.Load(), r.last)
-	resumes := f.Stream != 0
-	if !resumes || f.Stream != h.bus.incarnation || f.Seq > now && f.Seq > h.bus.lastSeq(ctx) {
+	if !known || f.Seq > now && f.Seq > last {
 		joined.Lost = resumes
 		cur.seq, cur.live = now, true
 		r.mu.Unlock()
@@ -60,7 +76,7 @@ func (c *client) join(ctx context.Context, f *relay.Frame) error {
 	}
 	cur.seq, cur.live = f.Seq, false
 	r.mu.Unlock()
-	joined.Lost = f.Seq+1 < h.bus.firstSeq(ctx)
+	joined.Lost = f.Seq+1 < first
 
 	for tries := 0; ; {
 		if err := c.waitSpace(ctx); err != nil {
@@ -157,6 +173,26 @@ func (h *Hub) deliver(id relay.ID, seq uint64, envelope []byte) {
 			c.send(b, false)
 		}
 	}
+}
+
+// renumber begins with another stream: what clients have seen has other
+// numbers. They are to come again.
+func (h *Hub) renumber(last uint64) {
+	h.mu.RLock()
+	rooms := make([]*room, 0, len(h.rooms))
+	for _, r := range h.rooms {
+		rooms = append(rooms, r)
+	}
+	h.mu.RUnlock()
+	for _, r := range rooms {
+		r.mu.Lock()
+		r.last = 0
+		for _, cur := range r.clients {
+			*cur = cursor{}
+		}
+		r.mu.Unlock()
+	}
+	h.position.Store(last)
 }
 
 // listed is this hub's rooms.

@@ -29,6 +29,9 @@ func (c *Client) Join(name string) error {
 		if err != nil {
 			return err
 		}
+		if at, was := c.left[r.ID()]; was {
+			r.Continue(at)
+		}
 		p := &place{Room: r, entered: time.Now()}
 		c.rooms[r.ID()] = p
 		c.order = append(c.order, r.ID())
@@ -115,8 +118,13 @@ func (c *Client) Tell(ctx context.Context, where, nick, text string, act bool) e
 	if act {
 		t = room.ToldAct
 	}
-	return c.say(ctx, in, func(p *place, now time.Time) (room.Pending, error) { return p.Tell(nick, text, act, now) },
-		func(p *place) { c.show(Event{Type: t, Room: p.Name(), Nick: nick, Text: text, Own: true}) })
+	var to room.ID
+	return c.say(ctx, in, func(p *place, now time.Time) (room.Pending, error) {
+		to, _ = p.Find(nick)
+		return p.Tell(nick, text, act, now)
+	}, func(p *place) {
+		c.show(Event{Type: t, Room: p.Name(), Nick: nick, ID: to.Short(), Text: text, Own: true})
+	})
 }
 
 // roomOf finds a room that we and another one are in.
@@ -194,6 +202,7 @@ func (c *Client) List() error {
 		if c.link == nil {
 			return errors.New("there is no hub just now")
 		}
+		c.listing++
 		c.send(&relay.Frame{Type: relay.List})
 		return nil
 	})
@@ -248,7 +257,11 @@ func (c *Client) Quit(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return c.await(ctx, func(p *place) bool { return len(p.Pending()) == 0 })
+	if err := c.await(ctx, func(p *place) bool { return len(p.Pending()) == 0 }); err != nil {
+		return err
+	}
+	var lost error
+	return errors.Join(c.ask(func() error { lost = c.lost; return nil }), lost)
 }
 
 // await waits until something holds of all rooms.

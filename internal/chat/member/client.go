@@ -51,7 +51,10 @@ type Client struct {
 	link       *link
 	connecting bool // another one is looked for
 	rooms      map[relay.ID]*place
-	order      []relay.ID // of rooms, as they were entered
+	order      []relay.ID                 // of rooms, as they were entered
+	left       map[relay.ID]room.Position // rooms that we were in
+	listing    int                        // lists of rooms that we asked for
+	lost       error                      // something said will not arrive
 	ignored    map[room.ID]string
 
 	offers   map[int]*incoming // files that we were offered
@@ -91,7 +94,7 @@ func New(c Config) (*Client, error) {
 	return &Client{
 		Config: c, addrs: c.Addrs, self: self,
 		calls: make(chan func()), stopped: make(chan struct{}),
-		rooms: map[relay.ID]*place{}, ignored: map[room.ID]string{},
+		rooms: map[relay.ID]*place{}, left: map[relay.ID]room.Position{}, ignored: map[room.ID]string{},
 		offers: map[int]*incoming{}, offered: map[room.ID]*outgoing{},
 	}, nil
 }
@@ -216,7 +219,7 @@ func (c *Client) drop(why string) {
 	}
 	c.link.close()
 	c.show(Event{Type: Away, Text: fmt.Sprintf("%s: %s; looking for a hub", c.link.addr, why)})
-	c.link = nil
+	c.link, c.listing = nil, 0
 	for _, p := range c.rooms {
 		p.in = false
 	}
@@ -266,10 +269,17 @@ func (c *Client) frame(f *relay.Frame) {
 			c.joined(p, f)
 		}
 	case relay.Rooms:
-		c.listed(f.Rooms)
+		if c.listing > 0 { // or the hub fills the screen
+			c.listing--
+			c.listed(f.Rooms)
+		}
 	case relay.Refused:
 		if p := c.rooms[f.Room]; p != nil && !p.in {
 			c.info("", "%s: %s", p.Name(), f.Code)
+			if n := len(p.Pending()); n > 0 {
+				c.lost = fmt.Errorf("the hub does not let us into %s (%s): %d messages will not arrive", p.Name(), f.Code, n)
+				c.warn(room.Missing, "", "%v", c.lost)
+			}
 			c.forget(p)
 		}
 	case relay.Closing:
@@ -379,6 +389,7 @@ func (c *Client) tick(now time.Time) {
 
 func (c *Client) forget(p *place) {
 	delete(c.rooms, p.ID())
+	c.left[p.ID()] = p.Position()
 	for i, id := range c.order {
 		if id == p.ID() {
 			c.order = append(c.order[:i:i], c.order[i+1:]...)

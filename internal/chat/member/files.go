@@ -37,23 +37,57 @@ const (
 )
 
 const (
-	blockSize  = 16 << 10 // bytes of a file in one block
-	blockHead  = 1 + relay.IDSize + 8
-	run        = 16 // blocks that are asked for at once
-	askAgain   = 3 * time.Second
-	giveUp     = 2 * time.Minute
-	maxOffers  = 100 // that wait for an answer
-	maxOffered = 100
+	blockSize   = 16 << 10 // bytes of a file in one block
+	blockHead   = 1 + relay.IDSize + 8
+	run         = 16 // blocks that are asked for at once
+	askAgain    = 3 * time.Second
+	giveUp      = 2 * time.Minute
+	maxOffers   = 256 // that wait for an answer
+	maxOffersOf = 32  // of one member, so that one cannot keep others' out
+	maxOffered  = 100
 )
 
 // outgoing is a file that we offered.
 type outgoing struct {
 	room.Offer
-	number int
-	file   *os.File
-	to     string // the one that may have it; "" is all of the room
-	where  *place
-	sent   int64 // the farthest that somebody asked for
+	number   int
+	file     *os.File
+	to       room.ID // the one that may have it; zero is all of the room
+	where    *place
+	sent     int64 // the farthest that somebody asked for
+	requests requests
+}
+
+// request is one for blocks, as its sender numbers them.
+type request struct {
+	from room.ID
+	salt [relay.IDSize]byte
+	seq  uint64
+}
+
+// requests are the last that were served.
+type requests struct {
+	served map[request]bool
+	order  []request
+}
+
+const maxRequests = 1024 // of a file: 256 MiB of it
+
+// add notes a request, and says whether it is a new one.
+func (r *requests) add(q request) bool {
+	if r.served[q] {
+		return false
+	}
+	if r.served == nil {
+		r.served = map[request]bool{}
+	}
+	if len(r.order) == maxRequests {
+		delete(r.served, r.order[0])
+		r.order = r.order[1:]
+	}
+	r.served[q] = true
+	r.order = append(r.order, q)
+	return true
 }
 
 // incoming is a file that we were offered.
@@ -109,14 +143,14 @@ func (c *Client) Send(ctx context.Context, where, nick, path string) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("send %s: %w", path, err), f.Close())
 	}
+	var to room.ID
 	err = c.say(ctx, where, func(p *place, now time.Time) (room.Pending, error) {
-		if len(c.offered) >= maxOffered {
-			return room.Pending{}, fmt.Errorf("%d files are on offer already", maxOffered)
-		}
+		to, _ = p.Find(nick)
 		return p.Offer(&o, nick, now)
 	}, func(p *place) {
+		c.withdraw(maxOffered - 1)
 		c.lastFile++
-		c.offered[o.ID] = &outgoing{Offer: o, number: c.lastFile, file: f, to: nick, where: p}
+		c.offered[o.ID] = &outgoing{Offer: o, number: c.lastFile, file: f, to: to, where: p}
 		c.show(Event{Type: room.Offered, Room: p.Name(), Nick: p.Nick(), Own: true, File: o.Name, Size: o.Size, Offer: c.lastFile, Text: nick})
 	})
 	if err != nil {
@@ -125,10 +159,32 @@ func (c *Client) Send(ctx context.Context, where, nick, path string) error {
 	return nil
 }
 
+// withdraw lets the oldest of our offers go until so many are left.
+func (c *Client) withdraw(left int) {
+	for len(c.offered) > left {
+		var oldest *outgoing
+		for _, f := range c.offered {
+			if oldest == nil || f.number < oldest.number {
+				oldest = f
+			}
+		}
+		oldest.file.Close()
+		delete(c.offered, oldest.ID)
+		c.info(oldest.where.Name(), "%s, file %d, is on offer no more: at most %d files are", safetext.Line(oldest.Name), oldest.number, maxOffered)
+	}
+}
+
 // offer notes that we were offered a file. It says whether that is to be
 // shown.
 func (c *Client) offer(p *place, e room.Event, out *Event) bool {
-	if len(c.offers) >= maxOffers {
+	from := 0
+	for _, f := range c.offers {
+		if f.from == e.From {
+			from++
+		}
+	}
+	if from >= maxOffersOf || len(c.offers) >= maxOffers {
+		c.info(p.Name(), "%s offers one more file, %s: too many wait for your answer, /decline some to be offered others", e.Nick, FileName(e.Offer.Name))
 		return false
 	}
 	c.lastFile++
@@ -148,7 +204,7 @@ func (c *Client) Accept(number int) error {
 		if f.part != nil {
 			return fmt.Errorf("file %d is coming already", number)
 		}
-		part, err := os.OpenFile(filepath.Join(c.Files, partName(&f.Offer)), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+		part, err := openPart(filepath.Join(c.Files, partName(&f.Offer)))
 		if err != nil {
 			return fmt.Errorf("take %s: %w", FileName(f.Name), err)
 		}
@@ -179,6 +235,33 @@ func (c *Client) Decline(number int) error {
 		delete(c.offers, number)
 		return nil
 	})
+}
+
+// openPart opens the hidden file of a transfer, for one transfer at a time: who
+// offers the same file, too, must not write into it, least of all when it has
+// been checked and has its name.
+func openPart(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = errors.New("the same file is coming already, from somebody else or into another program: try again when that has ended")
+		}
+		return nil, errors.Join(err, f.Close())
+	}
+	mine, err := f.Stat()
+	if err == nil {
+		var there os.FileInfo
+		if there, err = os.Lstat(path); err == nil && !os.SameFile(mine, there) {
+			err = os.ErrNotExist
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the same file has just come, or was removed: %w; try again", err), f.Close())
+	}
+	return f, nil
 }
 
 func partName(o *room.Offer) string { return ".vchat-" + hex.EncodeToString(o.Sum[:16]) + ".part" }
@@ -233,7 +316,7 @@ func (c *Client) direct(p *place, to room.ID, b []byte) {
 
 // block takes a block.
 func (c *Client) block(p *place, e relay.Envelope) {
-	from, nick, b, err := p.OpenDirect(e)
+	from, _, b, err := p.OpenDirect(e)
 	if err != nil || len(b) < blockHead {
 		return
 	}
@@ -241,8 +324,11 @@ func (c *Client) block(p *place, e relay.Envelope) {
 	switch b[0] {
 	case blockGet:
 		f := c.offered[id]
-		if f == nil || f.where != p || f.to != "" && f.to != nick || len(b) != blockHead+2 || offset < 0 || offset >= f.Size {
+		if f == nil || f.where != p || f.to != (room.ID{}) && f.to != from || len(b) != blockHead+2 || offset < 0 || offset >= f.Size {
 			return
+		}
+		if again := (request{from, e.Salt, e.Seq}); !f.requests.add(again) {
+			return // the hub may repeat it as often as it likes
 		}
 		c.serve(f, from, offset, min(int(binary.BigEndian.Uint16(b[blockHead:])), run))
 	case blockData:
@@ -307,8 +393,9 @@ func (c *Client) failed(f *incoming, err error) {
 // complete checks the file, apart from everything else, and gives it its name.
 func (c *Client) complete(f *incoming) {
 	f.done = true
+	part := f.part // closed, if meanwhile it is declined
 	go func() {
-		saved, err := finish(f.part, c.Files, &f.Offer)
+		saved, err := finish(part, c.Files, &f.Offer)
 		c.ask(func() error {
 			e := Event{Type: File, Room: f.where.Name(), Nick: f.nick, Offer: f.number, File: f.Name, Size: f.Size, Done: f.have, Saved: saved, Text: "complete: its SHA-256 is right"}
 			if err != nil {
@@ -348,7 +435,10 @@ func finish(part *os.File, folder string, o *room.Offer) (saved string, err erro
 		if err != nil {
 			return "", err
 		}
-		return saved, errors.Join(f.Close(), os.Rename(part.Name(), saved))
+		if err := errors.Join(f.Close(), os.Rename(part.Name(), saved)); err != nil {
+			return "", errors.Join(err, os.Remove(saved)) // it holds the place only
+		}
+		return saved, nil
 	}
 	return "", fmt.Errorf("there are 1000 files called %s", name)
 }

@@ -43,8 +43,13 @@ type ID [IDSize]byte
 // String returns the ID in hexadecimal.
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
-// Short returns what people may compare of it at a glance.
+// Short returns what tells two of the same nick apart. It is too short to tell
+// that one is not made up: another ID with this beginning is found in hours.
 func (id ID) Short() string { return hex.EncodeToString(id[:4]) }
+
+// Fingerprint returns what people compare: 80 bits, which begin like Short. To
+// make a key whose ID has a given fingerprint is out of reach.
+func (id ID) Fingerprint() string { return hex.EncodeToString(id[:10]) }
 
 // Sizes in bytes.
 const (

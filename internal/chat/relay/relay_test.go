@@ -14,6 +14,14 @@ import (
 	"vcrypto/internal/chat/suite"
 )
 
+// TestFingerprint: enough of an ID that nobody makes up another one.
+func TestFingerprint(t *testing.T) {
+	id := ID{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xfe, 0xdc, 0xba}
+	if got := id.Fingerprint(); got != "0123456789abcdeffedc" {
+		t.Errorf("the fingerprint is %s", got)
+	}
+}
+
 func examples() []*Frame {
 	room, to := ID{1, 2, 3}, ID{4, 5, 6}
 	return []*Frame{

@@ -42,13 +42,18 @@ type message struct {
 	prev  hash // of the sender's message before
 	after hash // of the message that the sender saw last
 	kind  kind
-	nick  string
-	body  []byte
+	// recent is how many messages before this one the sender sealed in the
+	// last staleAfter, as far as they count in a byte: when this one shows
+	// that the sender is here, those may have been said since we came, and
+	// others not.
+	recent uint8
+	nick   string
+	body   []byte
 }
 
 // messageHead is the size in bytes of what all messages have, and of the
 // nick's length.
-const messageHead = 2*hashSize + 2
+const messageHead = 2*hashSize + 3
 
 var errMessage = errors.New("it breaks the rooms' protocol")
 
@@ -56,7 +61,7 @@ func (m *message) marshal() []byte {
 	b := make([]byte, 0, messageHead+len(m.nick)+len(m.body))
 	b = append(b, m.prev[:]...)
 	b = append(b, m.after[:]...)
-	b = append(b, byte(m.kind), byte(len(m.nick)))
+	b = append(b, byte(m.kind), m.recent, byte(len(m.nick)))
 	b = append(b, m.nick...)
 	return append(b, m.body...)
 }
@@ -66,8 +71,8 @@ func parseMessage(b []byte) (*message, error) {
 	if len(b) < messageHead {
 		return nil, fmt.Errorf("a message of %d bytes: %w", len(b), errMessage)
 	}
-	m := &message{prev: hash(b), after: hash(b[hashSize:]), kind: kind(b[2*hashSize])}
-	nick := int(b[2*hashSize+1])
+	m := &message{prev: hash(b), after: hash(b[hashSize:]), kind: kind(b[2*hashSize]), recent: b[2*hashSize+1]}
+	nick := int(b[2*hashSize+2])
 	b = b[messageHead:]
 	if nick > len(b) {
 		return nil, fmt.Errorf("a nick of %d bytes in %d: %w", nick, len(b), errMessage)

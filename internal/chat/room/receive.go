@@ -24,10 +24,12 @@ func (r *Room) Receive(envelope []byte, now time.Time) []Event {
 	}
 	m := r.members[e.Sender]
 	if r.place.Suites()&e.Suite == 0 {
-		if m == nil || !m.fresh {
+		if m == nil || !m.fresh || !r.unreadable.IsZero() && now.Sub(r.unreadable) < missingAfter {
 			return nil // those who are here do not know yet what we can open
 		}
-		return []Event{warning(NoSuite, m.id, "%s sent something in %s, which the place that computes our AES does not have", r.display(m), e.Suite)}
+		r.unreadable = now
+		// It cannot be checked, so it says nothing of whom it claims to be.
+		return []Event{warning(NoSuite, ID{}, "something came in %s, which the place that computes our AES does not have: who sent it cannot be told, and it was dropped", e.Suite)}
 	}
 	if m == nil && len(r.members) >= maxMembers && !r.forget(now) {
 		return r.once(now, warning(Crowded, e.Sender, "there are more than %d members: some are not shown", maxMembers))
@@ -54,10 +56,10 @@ func (r *Room) Receive(envelope []byte, now time.Time) []Event {
 		m.later = msg.kind == kindHere && err == nil && g.joining && r.claimed
 		r.members[m.id] = m
 	}
-	m.heard = now
 	if r.seen.has(h) || e.Seq < m.next {
-		return []Event{warning(Replayed, m.id, "a message of %s came again, or one with the number of another: dropped", r.display(m))}
+		return r.again(m, now)
 	}
+	m.heard = now // not by what came again: anybody on the hub can send that
 	r.seen.add(h)
 	r.after = h
 	if m.resync {
@@ -110,8 +112,8 @@ func (r *Room) echo(e *relay.Envelope, h hash, now time.Time) []Event {
 		r.claimed = true
 		return append(events, Event{Type: Sent, From: r.self.ID, Nick: r.nick, Own: true, Seq: p.Seq})
 	}
-	if r.seen.has(h) {
-		return nil // ours, and it came before
+	if r.seen.has(h) || e.Seq < r.start {
+		return nil // ours, and it came before, or is of when we were here before
 	}
 	return r.notAuthentic(now)
 }
@@ -190,10 +192,9 @@ func (r *Room) take(m *member, h *heldMessage, now time.Time) []Event {
 		m.lenient = false
 		if !m.fresh {
 			m.fresh, r.heard = true, true
-			events = append(append(events, r.arrive(m, h.m)...), m.waiting...)
-			m.waiting = nil
+			events = append(append(events, r.arrive(m, h.m)...), r.waited(m, h)...)
 		}
-	} else if m.fresh && !m.lenient && !r.seen.has(h.m.after) {
+	} else if m.fresh && !m.lenient && h.m.after != (hash{}) && !r.seen.has(h.m.after) {
 		events = append(events, warning(Unseen, m.id, "%s answers a message that did not come to us", r.display(m)))
 	}
 	if m.fresh {
@@ -204,9 +205,37 @@ func (r *Room) take(m *member, h *heldMessage, now time.Time) []Event {
 	if len(m.waiting) == 0 {
 		m.waitFrom = now
 	}
-	m.waiting = append(m.waiting, r.act(m, h, now)...)
+	for _, e := range r.act(m, h, now) {
+		m.waiting = append(m.waiting, waiting{e, h.m.nick, h.e.Seq})
+	}
 	if len(m.waiting) > maxWaiting {
 		m.waiting = m.waiting[len(m.waiting)-maxWaiting:]
+	}
+	return events
+}
+
+// waited returns what a member said before it was shown to be there, by h. Who
+// is called what may have changed since. What is older than h says that it can
+// be is dropped: a hub could play us what was said before we came.
+func (r *Room) waited(m *member, h *heldMessage) []Event {
+	var events []Event
+	stale := false
+	for _, w := range m.waiting {
+		if h.e.Seq-w.seq > uint64(h.m.recent) {
+			stale = true
+			continue
+		}
+		if w.Type != Warning {
+			w.Nick = r.nameFor(m, w.nick)
+		}
+		if w.Type == Topic {
+			r.topic, r.topicBy = w.Text, w.Nick
+		}
+		events = append(events, w.Event)
+	}
+	m.waiting = nil
+	if stale {
+		events = append([]Event{warning(Stale, m.id, "messages of %s were dropped: they are old", r.display(m))}, events...)
 	}
 	return events
 }
@@ -322,4 +351,19 @@ func (r *Room) once(now time.Time, e Event) []Event {
 	}
 	r.warned = now
 	return []Event{e}
+}
+
+// again counts what was dropped because it came before, and says so now and
+// then, as notAuthentic.
+func (r *Room) again(m *member, now time.Time) []Event {
+	r.replayed++
+	if !r.replayedAt.IsZero() && now.Sub(r.replayedAt) < missingAfter {
+		return nil
+	}
+	n := r.replayed
+	r.replayed, r.replayedAt = 0, now
+	if n > 1 {
+		return []Event{warning(Replayed, m.id, "%d messages came again, or with the number of another, the last one of %s: dropped", n, r.display(m))}
+	}
+	return []Event{warning(Replayed, m.id, "a message of %s came again, or one with the number of another: dropped", r.display(m))}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 	"unicode/utf8"
 
@@ -48,7 +49,7 @@ func (r *Room) seal(k kind, id suite.ID, now time.Time, body func(*relay.Envelop
 		}
 		r.sealers[id] = s
 	}
-	m := message{prev: r.prev, after: r.after, kind: k, nick: r.nick, body: b}
+	m := message{prev: r.prev, after: r.after, kind: k, recent: r.recent(now), nick: r.nick, body: b}
 	head := e.Head(nil)
 	envelope, err := s.Seal(head, e.Seq, head, m.marshal())
 	if err != nil {
@@ -57,10 +58,21 @@ func (r *Room) seal(k kind, id suite.ID, now time.Time, body func(*relay.Envelop
 	p := Pending{Seq: e.Seq, Envelope: envelope, hash: hashOf(envelope)}
 	r.seq++
 	r.prev, r.saidAt = p.hash, now
+	r.sealedAt = append(r.sealedAt, now)
 	r.seen.add(p.hash)
 	r.fresh.add(p.hash)
 	r.pending = append(r.pending, p)
 	return p, nil
+}
+
+// recent counts what we sealed in the last staleAfter.
+func (r *Room) recent(now time.Time) uint8 {
+	old := max(0, len(r.sealedAt)-math.MaxUint8)
+	for old < len(r.sealedAt) && now.Sub(r.sealedAt[old]) > staleAfter {
+		old++
+	}
+	r.sealedAt = r.sealedAt[old:]
+	return uint8(len(r.sealedAt))
 }
 
 func (r *Room) sealText(k kind, text string, now time.Time) (Pending, error) {

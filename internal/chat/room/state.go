@@ -55,11 +55,14 @@ type Room struct {
 	salt    [relay.IDSize]byte
 	begun   time.Time // when this salt came into use
 	first   uint64    // the first number under it
+	start   uint64    // the first number since we entered
 	seq     uint64    // of the next message
 	sealers map[suite.ID]*suite.Sealer
 	prev    hash
 	pending []Pending
 	saidAt  time.Time // when we last sent anything
+
+	sealedAt []time.Time // our last messages, for recent
 
 	blockSalt [relay.IDSize]byte
 	blocks    uint64
@@ -78,6 +81,10 @@ type Room struct {
 	greeted []hash    // greetings to answer then
 	forged  int       // since the last warning
 	warned  time.Time
+
+	replayed   int // since the last warning
+	replayedAt time.Time
+	unreadable time.Time // when we last warned of a suite that we lack
 }
 
 // Pending is a message of ours that has not come back yet.
@@ -111,8 +118,15 @@ type member struct {
 	resync   bool   // we were away: numbers go on anywhere
 	held     map[uint64]*heldMessage
 	gapSince time.Time
-	waiting  []Event
+	waiting  []waiting
 	waitFrom time.Time
+}
+
+// waiting is an event of a member that was not shown to be there yet.
+type waiting struct {
+	Event
+	nick string // that its message had
+	seq  uint64
 }
 
 type heldMessage struct {
@@ -134,6 +148,22 @@ func New(k *Key, name string, self *Identity, p suite.Place, nick string, now ti
 	}
 	rand.Read(r.blockSalt[:]) // never fails (crypto/rand)
 	return r, r.rekey(now)
+}
+
+// Position is how far a member is in what it sends in a room.
+type Position struct {
+	seq  uint64
+	prev hash
+}
+
+// Position is where we are. Numbers never begin anew, so who leaves a room and
+// enters it again, with the same identity, goes on from there.
+func (r *Room) Position() Position { return Position{r.seq, r.prev} }
+
+// Continue goes on from where we were when we left. It comes before all that
+// is sent.
+func (r *Room) Continue(p Position) {
+	r.start, r.first, r.seq, r.prev = p.seq, p.seq, p.seq, p.prev
 }
 
 // Close gives all keys back.
@@ -214,6 +244,14 @@ func (r *Room) byNick(nick string) *member {
 
 // Has says whether somebody of that nick is here.
 func (r *Room) Has(nick string) bool { return r.byNick(nick) != nil }
+
+// Find is the ID of somebody of that nick who is here.
+func (r *Room) Find(nick string) (ID, bool) {
+	if m := r.byNick(nick); m != nil {
+		return m.id, true
+	}
+	return ID{}, false
+}
 
 // present counts those who are here, ourselves too.
 func (r *Room) present() int {
