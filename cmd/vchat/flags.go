@@ -28,6 +28,7 @@ type options struct {
 	phrase  bool
 	crypto  string
 	nick    string
+	files   string
 	json    bool
 	lines   bool
 
@@ -41,6 +42,7 @@ func (o *options) register(cmd *cobra.Command) {
 	f.BoolVar(&o.phrase, "passphrase", false, "ask for a passphrase, or take it from "+psk.EnvPassphrase+", instead of a key")
 	f.StringVar(&o.crypto, "crypto", place.Auto, "where AES runs: a node (/dev/crypto, /dev/cryptodev0), an engine (gocrypto), or auto: /dev/crypto if it is there, else the best engine")
 	f.StringVar(&o.nick, "nick", firstOf(os.Getenv("USER"), os.Getenv("LOGNAME")), "name that the peer's terminal shows; it travels encrypted")
+	f.StringVar(&o.files, "files", ".", "folder for files that you accept")
 	f.BoolVar(&o.json, "json", false, "write events as JSON, one a line; what comes in are lines, and commands")
 	f.BoolVar(&o.lines, "lines", false, "the bare bytes in and lines out, also on a terminal")
 	o.changed = f.Changed
@@ -53,7 +55,7 @@ func (o *options) converse(ctx context.Context, c *chat.Chat, state string, talk
 	switch {
 	case o.json:
 		l := &console.Lines{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, JSON: true}
-		p := console.NewPair(c, l.Show, l.Failed, false)
+		p := console.NewPair(c, o.files, l.Show, l.Failed, false)
 		return p.Run(ctx, talk, func(ctx context.Context) error { return l.Run(ctx, p, "") })
 	case o.lines || !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())):
 		return talk(ctx)
@@ -64,7 +66,8 @@ func (o *options) converse(ctx context.Context, c *chat.Chat, state string, talk
 	}
 	t := console.NewTerminal(c.Nick, driver, console.PairCommands)
 	t.State(state)
-	p := console.NewPair(c, t.Show, nil, true)
+	p := console.NewPair(c, o.files, t.Show, nil, true)
+	t.Attach(ctx, p.Files())
 	switch { // what was said before is behind the interface
 	case o.plain:
 		p.Warn(plainWarning)

@@ -3,11 +3,15 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -170,4 +174,104 @@ func TestPairJSON(t *testing.T) {
 		t.Errorf("%+v and %+v", a, b)
 	}
 	l.shows("fingerprint: " + a.Fingerprint)
+}
+
+// TestFiles: a file there and one back, each asked about; the connection is
+// cut in the middle of both, and they go on where they were.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	key := keyFile(t, testKey)
+	flags := "--crypto gocrypto --psk-file '" + key + "'"
+	ann := newUser(t, "listen --nick ann "+flags+" 127.0.0.1:0")
+	addr := listeningAt.FindStringSubmatch(strings.Join(ann.sees("listening on 127.0.0.1:"), "\n"))[1]
+	const size = 4 << 20
+	var passed [2]atomic.Int64
+	var cuts [2]atomic.Int64
+	p := newProxy(t, addr, func(up bool, _ int, b []byte) ([]byte, bool) {
+		way := 0
+		if up {
+			way = 1
+		}
+		if passed[way].Add(int64(len(b))) > size/2 && cuts[way].Add(1) == 1 {
+			return b[:len(b)/2], false
+		}
+		return b, true
+	})
+	bob := newUser(t, "connect --nick bob "+flags+" "+p.addr)
+	ann.sees("bob has come")
+	for _, way := range []struct {
+		from, to *person
+		name     string
+	}{{ann, bob, "../from ann.bin"}, {bob, ann, "from-bob.bin"}} {
+		content := binary(size + 17)
+		name := filepath.Base(way.name)
+		if err := os.WriteFile(filepath.Join(way.from.dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(way.to.dir, name), []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		way.to.types("y") // is no answer
+		way.from.enters("/send " + name)
+		way.to.sees("[Alt-Y: yes, Alt-N: no] Take "+name, "> y")
+		way.to.presses("M-y", "C-c")
+		want := strings.TrimSuffix(name, ".bin") + "-1.bin"
+		if _, err := way.to.tty.Await("the file", func([]string) bool {
+			b, err := os.ReadFile(filepath.Join(way.to.dir, want))
+			return err == nil && bytes.Equal(b, content)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		way.to.sees("its SHA-256 is right")
+		bob.sees("trying again")
+	}
+	// What had come was not sent again.
+	for way := range passed {
+		if cuts[way].Load() == 0 {
+			t.Error("the connection was not cut: nothing was tested")
+		}
+		if n := passed[way].Load(); n > size*5/4 {
+			t.Errorf("%d bytes passed for a file of %d", n, size)
+		}
+	}
+	ann.enters("/send from-bob.bin") // the old one there, and declined
+	bob.sees("Take from-bob.bin (4 bytes)")
+	bob.presses("M-n")
+	ann.sees("from-bob.bin", "declined")
+	bob.presses("C-d")
+	ann.sees("bob has left")
+	ann.presses("C-d")
+	ann.sees("left with 0")
+}
+
+// TestFilesJSON: a program sends a file to another.
+func TestFilesJSON(t *testing.T) {
+	t.Parallel()
+	key := keyFile(t, testKey)
+	folder := t.TempDir()
+	path := filepath.Join(t.TempDir(), "a file")
+	content := binary(100_000)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inL, sayL := io.Pipe()
+	l := start(t, inL, "listen", "127.0.0.1:0", "--psk-file", key, "--json", "--files", folder)
+	l.shows("listening on")
+	addr := listeningAt.FindStringSubmatch(l.stdout.String())[1]
+	inC, sayC := io.Pipe()
+	c := start(t, inC, "connect", addr, "--psk-file", key, "--json")
+	c.shows(`"connected"`)
+	io.WriteString(sayC, "/send "+path+"\n")
+	l.shows(`"offer":1`)
+	io.WriteString(sayL, "/accept 1\n")
+	l.shows(`"saved"`)
+	if got, err := os.ReadFile(filepath.Join(folder, "a file")); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes came, %v", len(got), err)
+	}
+	c.shows("all of it has gone")
+	io.WriteString(sayC, "/quit\n")
+	c.exits(exitOK)
+	l.shows(`"leave"`)
+	sayL.Close()
+	sayC.Close()
 }

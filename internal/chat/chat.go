@@ -77,6 +77,9 @@ type Chat struct {
 	// change it.
 	Nick string
 
+	// Files are those that go and come; nil refuses them.
+	Files *Files
+
 	// Wait is how long to wait for more input once the peer's has ended;
 	// negative is for ever. At the end of a pause as long as this, ours ends
 	// too.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vcrypto/internal/chat/safetext"
+	"vcrypto/internal/chat/transfer"
 	"vcrypto/internal/chat/wire"
 )
 
@@ -19,9 +20,10 @@ import (
 // what the peer says and tells the sender the rest.
 type conversation struct {
 	*Chat
-	conn net.Conn
-	ch   channel
-	name string // the peer's, for messages
+	files *Files
+	conn  net.Conn
+	ch    channel
+	name  string // the peer's, for messages
 
 	said     chan wire.Kind // what the peer said that the sender must know of
 	stop     chan struct{}  // closed when the sender wants no more of it
@@ -39,6 +41,11 @@ func (c *Chat) talk(ctx context.Context, conn net.Conn, ch channel, name string)
 	// that the user wants to leave.
 	cancel := context.AfterFunc(ctx, func() { conn.SetWriteDeadline(time.Now().Add(leaveTimeout)) })
 	defer cancel()
+	if v.files = c.Files; v.files == nil {
+		v.files = noFiles(c.Log)
+	}
+	v.files.begin()
+	defer v.files.end()
 	suite, fingerprint := ch.about()
 	c.Out.Begin(Peer{Addr: name, Suite: suite, Fingerprint: fingerprint})
 	go v.receive()
@@ -95,6 +102,12 @@ func (v *conversation) receive() {
 				return
 			}
 			continue
+		case wire.Offer, wire.Get, wire.Block, wire.Refuse:
+			if err := v.files.received(kind, p); err != nil {
+				v.fail(err)
+				return
+			}
+			continue
 		case wire.Bye:
 			v.conn.SetWriteDeadline(time.Now()) // nobody reads what the sender may be sending
 		}
@@ -127,7 +140,8 @@ func (v *conversation) send(ctx context.Context) error {
 		peerEnded = false            // the peer has
 		confirmed = !v.ch.confirms() // the peer has taken all of ours
 		received  = v.received       // nil once its news is old
-		pause     <-chan time.Time   // fires when the input has paused for long enough
+		buf       = make([]byte, 0, transfer.BlockHead+transfer.BlockSize)
+		pause     <-chan time.Time // fires when the input has paused for long enough
 	)
 	end := func() error {
 		ended = true
@@ -177,6 +191,14 @@ func (v *conversation) send(ctx context.Context) error {
 		case <-pause:
 			if err := end(); err != nil {
 				return err
+			}
+
+		case <-v.files.wake:
+			if kind, p, ok := v.files.next(buf); ok {
+				if err := v.ch.send(kind, p); err != nil {
+					return v.sendFailed(err)
+				}
+				v.files.poke() // one at a time: others have their turn
 			}
 
 		case kind := <-v.said:

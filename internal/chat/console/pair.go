@@ -36,6 +36,18 @@ func pairCommands() []Command[*Pair] {
 			}
 			return p.push(wire.Nick, nick)
 		}},
+		{"send", "FILE", "offer a file", 1, func(p *Pair, _ context.Context, _ string, a []string) error {
+			if !p.chat.Encrypted() {
+				return errors.New("bare bytes (--plain) have no place for files")
+			}
+			return p.files.Send(a[0])
+		}},
+		{"accept", "NUMBER", "take a file, or go on with it", 1, func(p *Pair, _ context.Context, _ string, a []string) error {
+			return number(a[0], p.files.Accept)
+		}},
+		{"decline", "NUMBER", "do not take a file", 1, func(p *Pair, _ context.Context, _ string, a []string) error {
+			return number(a[0], p.files.Decline)
+		}},
 		{"who", "", "who is here", 0, (*Pair).who},
 		{"fingerprint", "", "what to compare with the other, by a way on which you know them", 0, (*Pair).fingerprint},
 		{"help", "", "this list", 0, func(p *Pair, _ context.Context, _ string, _ []string) error {
@@ -52,8 +64,9 @@ func init() { PairCommands = pairCommands() } // /help names the list that it is
 // does what is typed, and makes events of what happens. It is the chat's
 // display.
 type Pair struct {
-	chat *chat.Chat
-	show func(member.Event)
+	chat  *chat.Chat
+	files *chat.Files
+	show  func(member.Event)
 	// failed says why events cannot be shown, nil if they can.
 	failed func() error
 
@@ -70,9 +83,12 @@ type Pair struct {
 }
 
 // NewPair makes a console for c, and is its input, display and log from now
-// on. person says that a person types, not a program. failed may be nil.
-func NewPair(c *chat.Chat, show func(member.Event), failed func() error, person bool) *Pair {
+// on. Files come into a folder. person says that a person types, not a
+// program. failed may be nil.
+func NewPair(c *chat.Chat, folder string, show func(member.Event), failed func() error, person bool) *Pair {
 	p := &Pair{chat: c, show: show, failed: failed, own: c.Nick, typed: make(chan chat.Chunk), done: make(chan struct{})}
+	p.files = chat.NewFiles(folder, p.file)
+	c.Files = p.files
 	c.In, c.Out, c.Log, c.Told = chat.NewTyped(p.typed, person), p, p.info, true
 	return p
 }
@@ -85,6 +101,7 @@ func (p *Pair) Run(ctx context.Context, talk, use func(context.Context) error) e
 	p.cancel = cancel
 	using, leave := context.WithCancel(ctx)
 	defer leave()
+	defer p.files.Close()
 	go func() {
 		p.err = talk(talking)
 		close(p.done)
@@ -225,6 +242,25 @@ func (p *Pair) fingerprint(context.Context, string, []string) error {
 		p.info("fingerprint: %s. If the other sees the same, nobody is between you", peer.Fingerprint)
 	}
 	return nil
+}
+
+// Files returns what takes files that are on offer.
+func (p *Pair) Files() Files { return p.files }
+
+// file shows what happens to a file.
+func (p *Pair) file(f chat.FileEvent) {
+	own, nick := p.names()
+	e := member.Event{Type: member.File, Nick: nick, Own: f.Own, Offer: f.Number, File: f.Name, Size: f.Size, Done: f.Done, Text: f.Text, Saved: f.Saved}
+	if f.Own {
+		e.Nick = own
+	}
+	switch f.State {
+	case chat.FileOffered:
+		e.Type = room.Offered
+	case chat.FileProgress:
+		e.Type = member.Progress
+	}
+	p.event(e)
 }
 
 // Begin implements chat.Display.

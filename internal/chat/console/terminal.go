@@ -10,6 +10,7 @@ import (
 
 	"vcrypto/internal/chat/member"
 	"vcrypto/internal/chat/room"
+	"vcrypto/internal/chat/transfer"
 	"vcrypto/internal/chat/tui"
 )
 
@@ -195,7 +196,7 @@ func (t *Terminal) ask(e member.Event) {
 }
 
 // FileName is how a file will be called.
-func FileName(s string) string { return member.FileName(s) }
+func FileName(s string) string { return transfer.FileName(s) }
 
 // Attach tells who takes files, before anything is shown.
 func (t *Terminal) Attach(ctx context.Context, f Files) {

@@ -169,10 +169,10 @@ func (c *Client) closeAll() error {
 		errs = append(errs, p.Close())
 	}
 	for _, f := range c.offers {
-		f.close()
+		f.Close()
 	}
 	for _, f := range c.offered {
-		f.file.Close()
+		f.Close()
 	}
 	return errors.Join(errs...)
 }
