@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package console is between a member of rooms (package member) and whoever
-// uses it: it does what is typed, and shows what happens, to a person at a
+// Package console is between a member of rooms (package member), or an end of
+// a conversation of two (package chat), and whoever uses it: it does what is typed, and shows what happens, to a person at a
 // terminal, as lines to a script, or as JSON to a program.
 package console
 
