@@ -39,8 +39,9 @@ const (
 )
 
 // Files are those that go and come, in this conversation or the next: a file
-// is known by its ID, which only those have who were in the conversation it
-// was offered in. So a transfer that was cut goes on when the two talk again.
+// is known by its ID, which nobody guesses, so a transfer that was cut goes on
+// when the two talk again. Should another come first, who has the key, too,
+// that one is asked, and refuses; what else it may send is not the file.
 //
 // Nothing is sent from here: the conversation's sender takes record after
 // record, and what the peer can make wait is bounded.
