@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"vcrypto/internal/chat"
@@ -16,8 +18,11 @@ func newConnect() *cobra.Command {
 		Long: `connect talks to the listener at ADDR: HOST, HOST:PORT, an IPv6 address, or
 :PORT for this machine. The port is 35001 unless ADDR says otherwise.
 
-At the end of its input (Ctrl-D on a terminal) it tells the peer so and shows
-what the peer says until that ends too. Ctrl-C leaves at once.`,
+On a terminal there is an interface to type and read in; /help lists its
+commands. A connection that is cut is made anew. Otherwise the bytes of the
+input go to the peer, and the peer's come out; at the end of the input the
+peer is told so, and what it says is shown until that ends too. With --json
+the input are lines as typed in the interface, the output events.`,
 		Example: `  vchat connect --psk-file vchat.key host.example
   vchat connect --psk-file vchat.key --crypto /dev/cryptodev0 10.0.2.2
   vchat connect --psk-file vchat.key '[2001:db8::1]:4000' <photo.jpg
@@ -33,7 +38,9 @@ what the peer says until that ends too. Ctrl-C leaves at once.`,
 				return err
 			}
 			defer closeAll()
-			return c.Connect(cmd.Context(), addr)
+			return o.converse(cmd.Context(), c, "connecting",
+				func(ctx context.Context) error { return c.Connect(ctx, addr) },
+				func(ctx context.Context) error { return c.Stay(ctx, addr) })
 		},
 	}
 	o.register(cmd)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log"
@@ -14,6 +15,7 @@ import (
 	_ "vcrypto/engine/devcrypto"
 	_ "vcrypto/engine/gocrypto"
 	"vcrypto/internal/chat"
+	"vcrypto/internal/chat/console"
 	"vcrypto/internal/chat/place"
 	"vcrypto/internal/chat/psk"
 	"vcrypto/internal/chat/safetext"
@@ -26,6 +28,9 @@ type options struct {
 	phrase  bool
 	crypto  string
 	nick    string
+	files   string
+	json    bool
+	lines   bool
 
 	changed func(flag string) bool // whether the user gave it
 }
@@ -37,8 +42,42 @@ func (o *options) register(cmd *cobra.Command) {
 	f.BoolVar(&o.phrase, "passphrase", false, "ask for a passphrase, or take it from "+psk.EnvPassphrase+", instead of a key")
 	f.StringVar(&o.crypto, "crypto", place.Auto, "where AES runs: a node (/dev/crypto, /dev/cryptodev0), an engine (gocrypto), or auto: /dev/crypto if it is there, else the best engine")
 	f.StringVar(&o.nick, "nick", firstOf(os.Getenv("USER"), os.Getenv("LOGNAME")), "name that the peer's terminal shows; it travels encrypted")
+	f.StringVar(&o.files, "files", ".", "folder for files that you accept")
+	f.BoolVar(&o.json, "json", false, "write events as JSON, one a line; what comes in are lines, and commands")
+	f.BoolVar(&o.lines, "lines", false, "the bare bytes in and lines out, also on a terminal")
 	o.changed = f.Changed
 }
+
+// converse has the chat run by talk, with what the user wants before it: an
+// interface on a terminal, events as JSON, or nothing but its bytes. person is
+// talk for the interface, which begins in a state.
+func (o *options) converse(ctx context.Context, c *chat.Chat, state string, talk, person func(context.Context) error) error {
+	switch {
+	case o.json:
+		l := &console.Lines{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, JSON: true}
+		p := console.NewPair(c, o.files, l.Show, l.Failed, false)
+		return p.Run(ctx, talk, func(ctx context.Context) error { return l.Run(ctx, p, "") })
+	case o.lines || !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())):
+		return talk(ctx)
+	}
+	driver := ""
+	if c.Place != nil {
+		driver = fmt.Sprint(c.Place)
+	}
+	t := console.NewTerminal(c.Nick, driver, console.PairCommands)
+	t.State(state)
+	p := console.NewPair(c, o.files, t.Show, nil, true)
+	t.Attach(ctx, p.Files())
+	switch { // what was said before is behind the interface
+	case o.plain:
+		p.Warn(plainWarning)
+	case o.phrase:
+		p.Warn(psk.Warning)
+	}
+	return p.Run(ctx, person, func(ctx context.Context) error { return t.Run(ctx, p) })
+}
+
+const plainWarning = "no encryption: all between the two ends can read and change what is said"
 
 func firstOf(names ...string) string {
 	for _, n := range names {
@@ -67,7 +106,7 @@ func (o *options) open() (c *chat.Chat, close func(), err error) {
 		Wait: -1,
 	}
 	if o.plain {
-		logger.Print("no encryption: all between the two ends can read and change what is said")
+		logger.Print(plainWarning)
 		return c, func() {}, nil
 	}
 	forget, err := o.secret(c, logger)

@@ -113,7 +113,7 @@ func (o *joinOptions) run(ctx context.Context, args []string) error {
 	lines := &console.Lines{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, JSON: o.json, Stay: o.stay}
 	f = lines
 	if !o.json && !o.lines && term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) {
-		terminal = console.NewTerminal(nick, p.String())
+		terminal = console.NewTerminal(nick, p.String(), console.Commands)
 		f = terminal
 	}
 	client, err := member.New(member.Config{Addrs: addrs, Key: key, Place: p, Nick: nick, Files: o.files, Show: f.Show})

@@ -3,12 +3,14 @@
 package main
 
 import (
+	"context"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"vcrypto/internal/chat"
+	"vcrypto/internal/chat/console"
 )
 
 // defaultWait is how long a listener whose peer has ended waits for more
@@ -31,8 +33,9 @@ is there others are told that we are busy. What goes wrong with a peer is said
 on standard error, and the next one is served.
 
 All peers share one input: what it holds goes to the peer who is there when it
-is read. At its end (of a file or pipe) listen goes on, receiving only; on a
-terminal Ctrl-D ends the conversation, or, when nobody is there, the program.`,
+is read. At its end (of a file or pipe) listen goes on, receiving only. On a
+terminal there is an interface to type and read in; /help lists its commands.
+With --json the input are lines as typed there, the output events.`,
 		Example: `  vchat listen --psk-file vchat.key
   vchat listen --psk-file vchat.key --crypto /dev/crypto --nick ann
   vchat listen --psk-file vchat.key --once localhost:4000 >photo.jpg </dev/null
@@ -53,8 +56,11 @@ terminal Ctrl-D ends the conversation, or, when nobody is there, the program.`,
 			if err != nil {
 				return err
 			}
-			c.Log("listening on %s", l.Addr())
-			return c.Serve(cmd.Context(), l, once)
+			serve := func(ctx context.Context) error {
+				c.Log("listening on %s", l.Addr())
+				return c.Serve(ctx, l, once)
+			}
+			return o.converse(cmd.Context(), c, console.Nobody, serve, serve)
 		},
 	}
 	o.register(cmd)

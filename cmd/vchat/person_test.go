@@ -22,15 +22,21 @@ type person struct {
 
 func newPerson(t *testing.T, nick, key, addr, room string) *person {
 	t.Helper()
+	p := newUser(t, fmt.Sprintf(`join --psk-file '%s' --crypto gocrypto --nick %s %s '%s'`, key, nick, addr, room))
+	p.sees("you are in " + room + " as " + nick)
+	return p
+}
+
+// newUser starts the program in a terminal.
+func newUser(t *testing.T, args string) *person {
+	t.Helper()
 	p := &person{t: t, dir: t.TempDir()}
-	command := fmt.Sprintf(`cd '%s' && '%s' join --psk-file '%s' --crypto gocrypto --nick %s %s '%s' 2>messages; echo "left with $?"; exec cat`,
-		p.dir, program, key, nick, addr, room)
+	command := fmt.Sprintf(`cd '%s' && '%s' %s 2>messages; echo "left with $?"; exec cat`, p.dir, program, args)
 	var err error
 	if p.tty, err = tmux.New(90, 24, command); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.tty.Close)
-	p.sees("you are in " + room + " as " + nick)
 	return p
 }
 

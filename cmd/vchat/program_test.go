@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // buildFlags are for the program under test; -race where the tests have it.
 var buildFlags []string

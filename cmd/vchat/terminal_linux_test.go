@@ -65,10 +65,10 @@ const (
 // TestTerminals: two people, one end on a terminal each.
 func TestTerminals(t *testing.T) {
 	key := keyFile(t, testKey)
-	ann, annTypes := startTerminal(t, "listen", "127.0.0.1:0", "--psk-file", key, "--nick", "ann")
+	ann, annTypes := startTerminal(t, "listen", "--lines", "127.0.0.1:0", "--psk-file", key, "--nick", "ann")
 	ann.says("listening on")
 	addr := listeningOn.FindStringSubmatch(ann.stderr.String())[1]
-	bob, bobTypes := startTerminal(t, "connect", addr, "--psk-file", key, "--nick", "b\x1b[31mo\u202eb")
+	bob, bobTypes := startTerminal(t, "connect", "--lines", addr, "--psk-file", key, "--nick", "b\x1b[31mo\u202eb")
 	ann.says("is b[31mob")
 
 	bobTypes.WriteString("hello, ann\n")

@@ -13,10 +13,11 @@ import (
 // channel carries a conversation. One goroutine calls receive, another one
 // the rest. Closing the connection underneath ends calls that wait.
 type channel interface {
-	// begin is called once, before anything is sent.
-	begin() error
-	// send sends some of our input.
-	send(p []byte) error
+	// begin is called once, before anything is sent. nick is our name, or "".
+	begin(nick string) error
+	// send sends some of our input, of at most MaxPayload bytes if it is not
+	// Data.
+	send(k wire.Kind, p []byte) error
 	// end says that our input has ended.
 	end() error
 	// took says that we have taken all of the peer's input.
@@ -29,6 +30,8 @@ type channel interface {
 	receive() (wire.Kind, []byte, error)
 	// confirms says whether the peer answers our end when it has taken all.
 	confirms() bool
+	// about says what protects the conversation.
+	about() (suite, fingerprint string)
 	// close gives keys and memory back, when no other call is under way.
 	close() error
 }
@@ -36,17 +39,19 @@ type channel interface {
 // secure is a channel with a key.
 type secure struct {
 	conn *wire.Conn
-	nick string
 }
 
-func (s *secure) begin() error {
-	if s.nick == "" {
+func (s *secure) begin(nick string) error {
+	if nick == "" {
 		return nil
 	}
-	return s.conn.Send(wire.Nick, []byte(s.nick))
+	return s.conn.Send(wire.Nick, []byte(nick))
 }
 
-func (s *secure) send(p []byte) error {
+func (s *secure) send(k wire.Kind, p []byte) error {
+	if k != wire.Data {
+		return s.conn.Send(k, p)
+	}
 	for len(p) > 0 {
 		n := min(len(p), wire.MaxPayload)
 		if err := s.conn.Send(wire.Data, p[:n]); err != nil {
@@ -64,6 +69,10 @@ func (s *secure) receive() (wire.Kind, []byte, error) { return s.conn.Receive() 
 func (s *secure) confirms() bool                      { return true }
 func (s *secure) close() error                        { return s.conn.Close() }
 
+func (s *secure) about() (suite, fingerprint string) {
+	return s.conn.Suite().String(), s.conn.Fingerprint()
+}
+
 // plain is a channel without a key: the bytes as they are, the end of input
 // as TCP's half close.
 type plain struct {
@@ -73,9 +82,12 @@ type plain struct {
 
 func newPlain(conn net.Conn) *plain { return &plain{conn: conn, buf: make([]byte, wire.MaxPayload)} }
 
-func (p *plain) begin() error { return nil }
+func (p *plain) begin(string) error { return nil }
 
-func (p *plain) send(b []byte) error {
+func (p *plain) send(k wire.Kind, b []byte) error {
+	if k != wire.Data {
+		return nil // the bare bytes have no place for it
+	}
 	_, err := p.conn.Write(b)
 	return err
 }
@@ -103,3 +115,5 @@ func (p *plain) receive() (wire.Kind, []byte, error) {
 
 func (p *plain) confirms() bool { return false }
 func (p *plain) close() error   { return nil }
+
+func (p *plain) about() (suite, fingerprint string) { return "no encryption", "" }

@@ -39,6 +39,10 @@ var (
 	ErrLeft = errors.New("the peer left before everything was sent and received")
 	// ErrLocal: our own input or output failed.
 	ErrLocal = errors.New("this end failed")
+	// ErrQuit is the Err of a chunk with which the user leaves: the peer is
+	// told the end of our input, and when it has taken all that we go, whatever
+	// it may yet have to say.
+	ErrQuit = errors.New("the user leaves")
 )
 
 const (
@@ -56,10 +60,12 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interv
 // are called, which is one at a time.
 type Chat struct {
 	In  *Input
-	Out *Output
+	Out Display
 
-	// Log tells the user what happens.
-	Log func(format string, args ...any)
+	// Log tells the user what happens; Told that it need not tell who comes and
+	// goes, which Out does.
+	Log  func(format string, args ...any)
+	Told bool
 
 	// Key is the pre-shared key, Passphrase what may be there instead. With
 	// neither we talk in the clear.
@@ -67,41 +73,57 @@ type Chat struct {
 	Passphrase *psk.Passphrase
 	// Place is where the cipher runs; not used in the clear.
 	Place suite.Place
-	// Nick is the name the peer is told, "" for none.
+	// Nick is the name the peer is told, "" for none. A chunk of the input may
+	// change it.
 	Nick string
+
+	// Files are those that go and come; nil refuses them.
+	Files *Files
 
 	// Wait is how long to wait for more input once the peer's has ended;
 	// negative is for ever. At the end of a pause as long as this, ours ends
 	// too.
 	Wait time.Duration
 
+	quit bool // the user has left
+
 	handshakeTimeout time.Duration // 0 for the constant; shorter in tests
 	seatTimeout      time.Duration // 0 for the constant; see Serve
 }
 
+// Encrypted says whether there is a key, so that more than bare bytes can be
+// said.
+func (c *Chat) Encrypted() bool { return !c.plain() }
+
 // Connect talks to the listener at addr (host:port) until both have ended, or
 // until ctx is done, which leaves in good order and is no error.
 func (c *Chat) Connect(ctx context.Context, addr string) error {
+	_, err := c.connect(ctx, addr)
+	return err
+}
+
+// connect is Connect, and says whether there was a conversation.
+func (c *Chat) connect(ctx context.Context, addr string) (talked bool, err error) {
 	d := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return false, nil
 		}
-		return fmt.Errorf("connect: %w", err)
+		return false, fmt.Errorf("connect: %w", err)
 	}
 	ch, err := c.greet(ctx, conn, wire.Initiator, nil)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return false, nil
 		}
-		return fmt.Errorf("%s: %w", addr, err)
+		return false, fmt.Errorf("%s: %w", addr, err)
 	}
-	c.Log("connected to %s", conn.RemoteAddr())
+	c.note("connected to %s", conn.RemoteAddr())
 	if err := c.talk(ctx, conn, ch, conn.RemoteAddr().String()); err != nil {
-		return fmt.Errorf("%s: %w", addr, err)
+		return true, fmt.Errorf("%s: %w", addr, err)
 	}
-	return nil
+	return true, nil
 }
 
 // greet makes a channel of a new connection: it does the handshake, if there
@@ -139,8 +161,15 @@ func (c *Chat) greet(ctx context.Context, conn net.Conn, r wire.Role, admit func
 		return nil, fmt.Errorf("%w: %w", ErrUnproved, err)
 	}
 	conn.SetDeadline(time.Time{})
-	c.Log("%s: %s, fingerprint %s", conn.RemoteAddr(), w.Suite(), w.Fingerprint())
-	return &secure{conn: w, nick: c.Nick}, nil
+	c.note("%s: %s, fingerprint %s", conn.RemoteAddr(), w.Suite(), w.Fingerprint())
+	return &secure{conn: w}, nil
+}
+
+// note logs what Out may tell already.
+func (c *Chat) note(format string, args ...any) {
+	if !c.Told {
+		c.Log(format, args...)
+	}
 }
 
 // plain says whether nothing is protected.

@@ -17,7 +17,7 @@ import (
 // is the next one's. Next, Took and Ended are called by one goroutine at a
 // time.
 type Input struct {
-	r        io.Reader
+	source   func() Chunk
 	terminal bool
 
 	start sync.Once
@@ -29,15 +29,39 @@ type Input struct {
 
 // Chunk is what one read gave. Bytes are valid until the next call of Next.
 type Chunk struct {
+	// Kind is what the bytes are; 0 is Data, the next of the stream.
+	Kind  wire.Kind
 	Bytes []byte
-	Err   error
+	Err   error // after the bytes: io.EOF, ErrQuit, or why reading failed
 }
 
 // NewInput returns an input that reads from r. On a terminal the end of input
 // (Ctrl-D) is the end of a conversation; there may be more for the next.
 // Elsewhere it is final.
 func NewInput(r io.Reader, terminal bool) *Input {
-	return &Input{r: r, terminal: terminal, want: make(chan struct{}, 1), got: make(chan Chunk)}
+	buf := make([]byte, wire.MaxPayload)
+	return newInput(terminal, func() Chunk {
+		n, err := r.Read(buf)
+		return Chunk{Bytes: buf[:n], Err: err}
+	})
+}
+
+// NewTyped returns an input whose chunks come from a channel. When that is
+// closed the input has ended. person says that it is a person who types: what
+// they say while nobody is there goes nowhere, and does not wait for the next
+// peer.
+func NewTyped(typed <-chan Chunk, person bool) *Input {
+	return newInput(person, func() Chunk {
+		c, ok := <-typed
+		if !ok {
+			return Chunk{Err: io.EOF}
+		}
+		return c
+	})
+}
+
+func newInput(terminal bool, source func() Chunk) *Input {
+	return &Input{source: source, terminal: terminal, want: make(chan struct{}, 1), got: make(chan Chunk)}
 }
 
 // Terminal says whether the input is a person's.
@@ -65,9 +89,7 @@ func (in *Input) Took(c Chunk) {
 
 // read makes a read for each wish. It lives as long as the program.
 func (in *Input) read() {
-	buf := make([]byte, wire.MaxPayload)
 	for range in.want {
-		n, err := in.r.Read(buf)
-		in.got <- Chunk{buf[:n], err}
+		in.got <- in.source()
 	}
 }

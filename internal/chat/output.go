@@ -4,11 +4,39 @@ package chat
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"unicode/utf8"
 
 	"vcrypto/internal/chat/safetext"
+	"vcrypto/internal/chat/wire"
 )
+
+// Peer is whom a conversation is with, and what protects it.
+type Peer struct {
+	Addr        string
+	Suite       string // "no encryption" without a key
+	Fingerprint string // the same at both ends; "" without a key
+}
+
+// Display shows a conversation. Sent is called by the goroutine that sends,
+// Begin before and End after all others, the rest by the one that receives.
+type Display interface {
+	// Begin starts with a peer whose name is not known yet.
+	Begin(p Peer)
+	// SetNick sets the peer's name. It is harmless.
+	SetNick(nick string)
+	// Write shows p, the next bytes of what the peer says. The bytes are
+	// valid during the call. An error ends the conversation.
+	Write(p []byte) error
+	// Act shows what the peer does, in words of its own: hostile ones.
+	Act(text string) error
+	// Sent tells that something of ours is on its way: Data, Act or Nick.
+	Sent(k wire.Kind, p []byte)
+	// End ends the conversation; err says why, nil that all was said and
+	// taken, or that the user left.
+	End(err error)
+}
 
 // Output shows what the peer says: byte by byte the same into a pipe or
 // file, made harmless and with the peer's name before each line on a
@@ -28,7 +56,7 @@ type Output struct {
 func NewOutput(w io.Writer, terminal bool) *Output { return &Output{w: w, terminal: terminal} }
 
 // Begin starts with a peer whose name is not known yet.
-func (o *Output) Begin() { o.nick, o.midline, o.tail = "peer", false, nil }
+func (o *Output) Begin(Peer) { o.nick, o.midline, o.tail = "peer", false, nil }
 
 // SetNick sets the name shown from the next line on. It must be harmless.
 func (o *Output) SetNick(n string) { o.nick = n }
@@ -42,8 +70,22 @@ func (o *Output) Write(p []byte) error {
 	return err
 }
 
+// Act shows what the peer does on a line of its own on a terminal. Elsewhere
+// it is not shown: what comes out is the peer's bytes.
+func (o *Output) Act(text string) error {
+	if !o.terminal {
+		return nil
+	}
+	o.End(nil)
+	_, err := fmt.Fprintf(o.w, "* %s %s\n", o.nick, safetext.Line(text))
+	return err
+}
+
+// Sent does nothing: who typed it has seen it.
+func (o *Output) Sent(wire.Kind, []byte) {}
+
 // End ends the peer's last line on a terminal.
-func (o *Output) End() {
+func (o *Output) End(error) {
 	if !o.terminal {
 		return
 	}

@@ -20,12 +20,12 @@ func allBytes() []byte {
 func TestRawOutput(t *testing.T) {
 	var w bytes.Buffer
 	o := NewOutput(&w, false)
-	o.Begin()
+	o.Begin(Peer{})
 	o.SetNick("ann")
 	if err := o.Write(allBytes()); err != nil {
 		t.Fatal(err)
 	}
-	o.End()
+	o.End(nil)
 	if !bytes.Equal(w.Bytes(), allBytes()) {
 		t.Errorf("%x came out", w.Bytes())
 	}
@@ -62,7 +62,7 @@ func TestTerminalOutput(t *testing.T) {
 			for size := 1; size <= len(c.in); size++ {
 				var w bytes.Buffer
 				o := NewOutput(&w, true)
-				o.Begin()
+				o.Begin(Peer{})
 				o.SetNick("ann")
 				for in := []byte(c.in); len(in) > 0; {
 					n := min(size, len(in))
@@ -71,7 +71,7 @@ func TestTerminalOutput(t *testing.T) {
 					}
 					in = in[n:]
 				}
-				o.End()
+				o.End(nil)
 				if w.String() != c.want {
 					t.Errorf("in pieces of %d: %q, expected %q", size, w.String(), c.want)
 				}
@@ -88,13 +88,13 @@ func FuzzTerminalOutput(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, size int) {
 		var w bytes.Buffer
 		o := NewOutput(&w, true)
-		o.Begin()
+		o.Begin(Peer{})
 		for rest := in; len(rest) > 0; {
 			n := min(max(size, 1), len(rest))
 			o.Write(rest[:n])
 			rest = rest[n:]
 		}
-		o.End()
+		o.End(nil)
 		if !utf8.Valid(w.Bytes()) {
 			t.Errorf("%q was shown as %q", in, w.Bytes())
 		}

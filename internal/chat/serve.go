@@ -79,35 +79,48 @@ func (c *Chat) Serve(ctx context.Context, l net.Listener, once bool) error {
 			return err
 		case chunk := <-typed:
 			c.In.Took(chunk)
-			if errors.Is(chunk.Err, io.EOF) {
-				return nil // Ctrl-D while nobody is there
+			if done, err := c.toNobody(chunk); done {
+				return err
 			}
-			if chunk.Err != nil {
-				return fmt.Errorf("%w: read input: %w", ErrLocal, chunk.Err)
-			}
-			c.Log("nobody is connected: that went nowhere")
 		case g := <-s.guests:
 			err := s.serve(ctx, g)
 			<-s.seat
-			if once || errors.Is(err, ErrLocal) {
+			if once || c.quit || errors.Is(err, ErrLocal) {
 				return err
 			}
 			if err != nil && ctx.Err() == nil {
-				c.Log("%v; waiting for the next peer", err)
+				c.note("%v; waiting for the next peer", err)
 			}
 		}
 	}
 }
 
+// toNobody takes what the user said while nobody is there. It says whether the
+// user is done.
+func (c *Chat) toNobody(chunk Chunk) (done bool, err error) {
+	switch {
+	case errors.Is(chunk.Err, io.EOF), errors.Is(chunk.Err, ErrQuit):
+		return true, nil
+	case chunk.Err != nil:
+		return true, fmt.Errorf("%w: read input: %w", ErrLocal, chunk.Err)
+	case chunk.Kind == wire.Nick:
+		c.Nick = string(chunk.Bytes)
+		c.Out.Sent(chunk.Kind, chunk.Bytes)
+	default:
+		c.Log("nobody is connected: that went nowhere")
+	}
+	return false, nil
+}
+
 // serve talks to one peer.
 func (s *server) serve(ctx context.Context, g guest) error {
-	s.Log("%s connected", g.name)
+	s.note("%s connected", g.name)
 	err := s.talk(ctx, g.conn, g.ch, g.name)
 	if err != nil {
 		return fmt.Errorf("%s: %w", g.name, err)
 	}
 	if ctx.Err() == nil {
-		s.Log("%s left", g.name)
+		s.note("%s left", g.name)
 	}
 	return nil
 }

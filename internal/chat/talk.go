@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vcrypto/internal/chat/safetext"
+	"vcrypto/internal/chat/transfer"
 	"vcrypto/internal/chat/wire"
 )
 
@@ -19,9 +20,10 @@ import (
 // what the peer says and tells the sender the rest.
 type conversation struct {
 	*Chat
-	conn net.Conn
-	ch   channel
-	name string // the peer's, for messages
+	files *Files
+	conn  net.Conn
+	ch    channel
+	name  string // the peer's, for messages
 
 	said     chan wire.Kind // what the peer said that the sender must know of
 	stop     chan struct{}  // closed when the sender wants no more of it
@@ -39,7 +41,13 @@ func (c *Chat) talk(ctx context.Context, conn net.Conn, ch channel, name string)
 	// that the user wants to leave.
 	cancel := context.AfterFunc(ctx, func() { conn.SetWriteDeadline(time.Now().Add(leaveTimeout)) })
 	defer cancel()
-	c.Out.Begin()
+	if v.files = c.Files; v.files == nil {
+		v.files = noFiles(c.Log)
+	}
+	v.files.begin()
+	defer v.files.end()
+	suite, fingerprint := ch.about()
+	c.Out.Begin(Peer{Addr: name, Suite: suite, Fingerprint: fingerprint})
 	go v.receive()
 	err := v.send(ctx)
 	if ctx.Err() != nil && err != nil && isTransport(err) {
@@ -55,7 +63,7 @@ func (c *Chat) talk(ctx context.Context, conn net.Conn, ch channel, name string)
 		// program ends: leave it behind, and the channel that it uses.
 		return err
 	}
-	c.Out.End()
+	c.Out.End(err)
 	return errors.Join(err, ch.close())
 }
 
@@ -85,7 +93,19 @@ func (v *conversation) receive() {
 		case wire.Nick:
 			if name := safetext.Nick(string(p)); name != "" {
 				v.Out.SetNick(name)
-				v.Log("%s is %s", v.name, name)
+				v.note("%s is %s", v.name, name)
+			}
+			continue
+		case wire.Act:
+			if err := v.Out.Act(string(p)); err != nil {
+				v.fail(fmt.Errorf("%w: write what the peer does: %w", ErrLocal, err))
+				return
+			}
+			continue
+		case wire.Offer, wire.Get, wire.Block, wire.Refuse:
+			if err := v.files.received(kind, p); err != nil {
+				v.fail(err)
+				return
 			}
 			continue
 		case wire.Bye:
@@ -112,7 +132,7 @@ func (v *conversation) fail(err error) {
 // send sends the input, answers the peer, and returns when the conversation
 // is over.
 func (v *conversation) send(ctx context.Context) error {
-	if err := v.ch.begin(); err != nil {
+	if err := v.ch.begin(v.Nick); err != nil {
 		return v.sendFailed(err)
 	}
 	var (
@@ -120,7 +140,8 @@ func (v *conversation) send(ctx context.Context) error {
 		peerEnded = false            // the peer has
 		confirmed = !v.ch.confirms() // the peer has taken all of ours
 		received  = v.received       // nil once its news is old
-		pause     <-chan time.Time   // fires when the input has paused for long enough
+		buf       = make([]byte, 0, transfer.BlockHead+transfer.BlockSize)
+		pause     <-chan time.Time // fires when the input has paused for long enough
 	)
 	end := func() error {
 		ended = true
@@ -151,14 +172,16 @@ func (v *conversation) send(ctx context.Context) error {
 
 		case chunk := <-input:
 			v.In.Took(chunk)
-			if len(chunk.Bytes) > 0 {
-				if err := v.ch.send(chunk.Bytes); err != nil {
-					return v.sendFailed(err)
-				}
+			if err := v.say(chunk); err != nil {
+				return v.sendFailed(err)
 			}
-			if errors.Is(chunk.Err, io.EOF) {
+			v.quit = errors.Is(chunk.Err, ErrQuit)
+			if v.quit || errors.Is(chunk.Err, io.EOF) {
 				if err := end(); err != nil {
 					return err
+				}
+				if v.quit && confirmed {
+					return nil // a peer that confirms nothing
 				}
 			} else if chunk.Err != nil {
 				v.leave()
@@ -168,6 +191,14 @@ func (v *conversation) send(ctx context.Context) error {
 		case <-pause:
 			if err := end(); err != nil {
 				return err
+			}
+
+		case <-v.files.wake:
+			if kind, p, ok := v.files.next(buf); ok {
+				if err := v.ch.send(kind, p); err != nil {
+					return v.sendFailed(err)
+				}
+				v.files.poke() // one at a time: others have their turn
 			}
 
 		case kind := <-v.said:
@@ -185,6 +216,10 @@ func (v *conversation) send(ctx context.Context) error {
 					return fmt.Errorf("%w: the peer confirmed an end that was not sent: %w", ErrBroken, wire.ErrFrame)
 				}
 				confirmed = true
+				if v.quit {
+					v.leave()
+					return nil
+				}
 			case wire.Bye:
 				return ErrLeft
 			}
@@ -196,6 +231,25 @@ func (v *conversation) send(ctx context.Context) error {
 			received = nil // a plain peer's end, told by v.said
 		}
 	}
+	return nil
+}
+
+// say sends what the user said.
+func (v *conversation) say(c Chunk) error {
+	if len(c.Bytes) == 0 {
+		return nil
+	}
+	kind := c.Kind
+	switch kind {
+	case 0:
+		kind = wire.Data
+	case wire.Nick:
+		v.Nick = string(c.Bytes)
+	}
+	if err := v.ch.send(kind, c.Bytes); err != nil {
+		return err
+	}
+	v.Out.Sent(kind, c.Bytes)
 	return nil
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package console is between a member of rooms (package member) and whoever
-// uses it: it does what is typed, and shows what happens, to a person at a
+// Package console is between a member of rooms (package member), or an end of
+// a conversation of two (package chat), and whoever uses it: it does what is typed, and shows what happens, to a person at a
 // terminal, as lines to a script, or as JSON to a program.
 package console
 
@@ -17,21 +17,21 @@ import (
 	"vcrypto/internal/chat/safetext"
 )
 
-// Command is something that begins with a slash.
-type Command struct {
+// Command is something that begins with a slash, for a console C.
+type Command[C any] struct {
 	Name, Usage, Help string
 	args              int // how many words it needs; the last one is all the rest
-	do                func(c *Console, ctx context.Context, where string, args []string) error
+	do                func(c C, ctx context.Context, where string, args []string) error
 }
 
 // ErrQuit is what the command to quit returns.
 var ErrQuit = errors.New("quit")
 
-// Commands are all there are.
-var Commands []Command
+// Commands are those of rooms.
+var Commands []Command[*Console]
 
-func commands() []Command {
-	return []Command{
+func commands() []Command[*Console] {
+	return []Command[*Console]{
 		{"join", "#ROOM", "enter a room", 1, func(c *Console, _ context.Context, _ string, a []string) error {
 			return c.Client.Join(a[0])
 		}},
@@ -74,24 +74,14 @@ func commands() []Command {
 			return nil
 		}},
 		{"help", "", "this list", 0, func(c *Console, _ context.Context, _ string, _ []string) error {
-			for _, k := range Commands {
-				c.info("/%s", strings.TrimSpace(fmt.Sprintf("%s %s", k.Name, k.Usage))+": "+k.Help)
-			}
-			c.info("//TEXT says something that begins with a slash")
+			help(Commands, c.info)
 			return nil
 		}},
 		{"quit", "", "leave", 0, func(*Console, context.Context, string, []string) error { return ErrQuit }},
 	}
 }
 
-func init() { // /help names the list that it is in
-	Commands = commands()
-	for i := range Commands {
-		byName[Commands[i].Name] = &Commands[i]
-	}
-}
-
-var byName = map[string]*Command{}
+func init() { Commands = commands() } // /help names the list that it is in
 
 // Console does what is typed.
 type Console struct {
@@ -108,29 +98,45 @@ func isRoom(s string) bool { return strings.HasPrefix(s, "#") }
 // Type does what was typed in a room, or in a conversation with one other.
 // The error is for the user; after ErrQuit there is no more.
 func (c *Console) Type(ctx context.Context, where, line string) error {
-	line = strings.TrimRight(line, "\r\n")
-	rest, isCommand := strings.CutPrefix(line, "/")
+	text, command := typed(line)
 	switch {
-	case strings.TrimSpace(line) == "":
+	case command:
+		return run(Commands, c, ctx, where, text)
+	case text == "":
 		return nil
-	case isCommand && !strings.HasPrefix(rest, "/"):
-		return c.command(ctx, where, rest)
-	case isCommand:
-		line = rest
-	}
-	line = strings.ToValidUTF8(line, "\ufffd")
-	switch {
 	case where == "":
 		return errors.New("you are in no room: /join #ROOM, or /help")
 	case isRoom(where):
-		return c.Client.Say(ctx, where, line)
+		return c.Client.Say(ctx, where, text)
 	}
-	return c.Client.Tell(ctx, where, where, line, false)
+	return c.Client.Tell(ctx, where, where, text, false)
 }
 
-func (c *Console) command(ctx context.Context, where, line string) error {
+// typed returns a line as it is said, or a command without its slash. "" is
+// nothing.
+func typed(line string) (text string, command bool) {
+	line = strings.TrimRight(line, "\r\n")
+	rest, slash := strings.CutPrefix(line, "/")
+	switch {
+	case strings.TrimSpace(line) == "":
+		return "", false
+	case slash && !strings.HasPrefix(rest, "/"):
+		return rest, true
+	case slash:
+		line = rest
+	}
+	return strings.ToValidUTF8(line, "\ufffd"), false
+}
+
+// run does a command.
+func run[C any](all []Command[C], c C, ctx context.Context, where, line string) error {
 	name, rest, _ := strings.Cut(line, " ")
-	k := byName[strings.ToLower(name)]
+	var k *Command[C]
+	for i := range all {
+		if strings.EqualFold(all[i].Name, name) {
+			k = &all[i]
+		}
+	}
 	if k == nil {
 		return fmt.Errorf("no command /%s: /help lists all", safetext.Line(name))
 	}
@@ -149,6 +155,14 @@ func (c *Console) command(ctx context.Context, where, line string) error {
 		return fmt.Errorf("usage: /%s %s", k.Name, k.Usage)
 	}
 	return k.do(c, ctx, where, args)
+}
+
+// help lists commands.
+func help[C any](all []Command[C], info func(format string, args ...any)) {
+	for _, k := range all {
+		info("/%s", strings.TrimSpace(fmt.Sprintf("%s %s", k.Name, k.Usage))+": "+k.Help)
+	}
+	info("//TEXT says something that begins with a slash")
 }
 
 func or(args []string, where string) string {
@@ -243,7 +257,7 @@ func Text(e *member.Event) (text string, quiet bool) {
 	case room.Came:
 		return nick + " has come", true
 	case room.Went:
-		return nick + " has left", true
+		return strings.TrimSuffix(nick+" has left: "+said, ": "), true
 	case room.Silent:
 		return "nothing was heard of " + nick + " for a while: gone", true
 	case room.Renamed:
@@ -260,6 +274,9 @@ func Text(e *member.Event) (text string, quiet bool) {
 	case member.Info:
 		return said, true
 	case member.Connected:
+		if e.Fingerprint != "" {
+			said += fmt.Sprintf(": %s, fingerprint %s", e.Suite, e.Fingerprint)
+		}
 		return "connected to " + said, true
 	case member.Away:
 		return said, true

@@ -139,7 +139,7 @@ func TestNotSaid(t *testing.T) {
 // TestConversationStays: somebody of the same nick in another room, who takes
 // another one, does not get what is typed in a conversation.
 func TestConversationStays(t *testing.T) {
-	term := NewTerminal("ann", "here")
+	term := NewTerminal("ann", "here", Commands)
 	term.Show(member.Event{Type: room.Told, Room: "#one", Nick: "bob", ID: "aaaaaaaa", Text: "psst"})
 	term.ui.Open("bob")
 	term.Show(member.Event{Type: room.Renamed, Room: "#two", Old: "bob", Nick: "eve", ID: "eeeeeeee"})

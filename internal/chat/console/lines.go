@@ -96,16 +96,41 @@ const (
 	personPatience = 5 * time.Second
 )
 
-// quit leaves in good order, also when the context that ends is why.
-func quit(ctx context.Context, c *member.Client, patience time.Duration) error {
+// Talker does what is typed, and shows what comes of it: a Console, or a Pair.
+type Talker interface {
+	// Type does what was typed, in a room if there are any. The error is for
+	// the user; after ErrQuit there is no more.
+	Type(ctx context.Context, where, line string) error
+	// Quit leaves in good order, also when the context is done.
+	Quit(ctx context.Context, patience time.Duration) error
+	// EndInput leaves when all there is to be said was typed.
+	EndInput(ctx context.Context, patience time.Duration) error
+
+	info(format string, args ...any)
+}
+
+// Quit implements Talker.
+func (c *Console) Quit(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	return c.Quit(ctx)
+	return c.Client.Quit(ctx)
+}
+
+// EndInput implements Talker.
+func (c *Console) EndInput(ctx context.Context, patience time.Duration) error {
+	return c.Quit(ctx, patience)
+}
+
+// Failed says why events can no longer be written, nil if they can.
+func (l *Lines) Failed() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
 }
 
 // Run types what comes in, until it ends or /quit. It returns when all of it
 // has its place in the rooms.
-func (l *Lines) Run(ctx context.Context, c *Console, where string) error {
+func (l *Lines) Run(ctx context.Context, c Talker, where string) error {
 	lines := make(chan string)
 	ended := make(chan error, 1)
 	go func() {
@@ -121,13 +146,15 @@ func (l *Lines) Run(ctx context.Context, c *Console, where string) error {
 		ended <- s.Err()
 	}()
 	var unsaid error // the last line that was to be said and was not
-	leave := func() error { return errors.Join(quit(ctx, c.Client, scriptPatience), unsaid) }
+	leave := func(how func(context.Context, time.Duration) error) error {
+		return errors.Join(how(ctx, scriptPatience), unsaid)
+	}
 	for {
 		select {
 		case line := <-lines:
 			err := c.Type(ctx, where, line)
 			if errors.Is(err, ErrQuit) {
-				return leave()
+				return leave(c.Quit)
 			}
 			if errors.Is(err, member.ErrStopped) {
 				return err
@@ -146,14 +173,11 @@ func (l *Lines) Run(ctx context.Context, c *Console, where string) error {
 				ended = nil
 				continue
 			}
-			return leave()
+			return leave(c.EndInput)
 		case <-ctx.Done():
-			return leave()
+			return leave(c.Quit)
 		}
-		l.mu.Lock()
-		err := l.failed
-		l.mu.Unlock()
-		if err != nil {
+		if err := l.Failed(); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"vcrypto/internal/chat/member"
 	"vcrypto/internal/chat/room"
+	"vcrypto/internal/chat/transfer"
 	"vcrypto/internal/chat/tui"
 )
 
@@ -21,15 +22,21 @@ type Terminal struct {
 	mu     sync.Mutex
 	status tui.Status
 	talks  map[string]string // conversations, by the other's nick: whose that is
-	client *member.Client
+	files  Files
 	ctx    context.Context
+}
+
+// Files takes files that are on offer, or does not.
+type Files interface {
+	Accept(number int) error
+	Decline(number int) error
 }
 
 // NewTerminal makes one for standard input and output. about says where AES
 // runs.
-func NewTerminal(nick, about string) *Terminal {
+func NewTerminal[C any](nick, about string, all []Command[C]) *Terminal {
 	var commands []tui.Command
-	for _, k := range Commands {
+	for _, k := range all {
 		commands = append(commands, tui.Command{Name: k.Name, Usage: k.Usage, Help: k.Help})
 	}
 	return &Terminal{ui: tui.New(tui.Options{Nick: nick, Commands: commands}), driver: about, status: tui.Status{Nick: nick, State: "connecting"}, talks: map[string]string{}}
@@ -43,6 +50,12 @@ func (t *Terminal) update(f func(*tui.Status)) {
 	t.mu.Unlock()
 	t.ui.SetStatus(s)
 }
+
+// Nobody is the state in which there is no peer.
+const Nobody = "nobody is here"
+
+// State says how far the connection is, until an event does.
+func (t *Terminal) State(s string) { t.update(func(status *tui.Status) { status.State = s }) }
 
 // Show shows an event.
 func (t *Terminal) Show(e member.Event) {
@@ -70,6 +83,8 @@ func (t *Terminal) Show(e member.Event) {
 	case room.Renamed:
 		if e.Own {
 			t.update(func(s *tui.Status) { s.Nick = e.Nick })
+		} else if e.Room == "" {
+			t.update(func(s *tui.Status) { s.State = "with " + e.Nick })
 		} else if t.renamed(&e) {
 			t.ui.Rename(e.Old, e.Nick)
 		}
@@ -80,20 +95,37 @@ func (t *Terminal) Show(e member.Event) {
 	case member.Info, member.Rooms:
 		m.Kind = tui.Info
 	case member.Connected:
-		t.update(func(s *tui.Status) { s.State = "connected" })
+		t.update(func(s *tui.Status) {
+			if s.State = "connected"; e.Suite != "" { // a conversation of two
+				s.Driver, s.Fingerprint = e.Suite, e.Fingerprint
+				if t.driver != "" {
+					s.Driver += " on " + t.driver
+				}
+			}
+		})
 		m.Kind = tui.Info
 	case member.Away:
 		t.update(func(s *tui.Status) { s.State = "looking for a hub" })
 		m.Kind = tui.Warning
+	case room.Came:
+		if e.Room == "" {
+			t.update(func(s *tui.Status) { s.State = "with " + e.Nick })
+		}
+	case room.Went:
+		if e.Room == "" {
+			t.update(func(s *tui.Status) { s.State, s.Driver, s.Fingerprint = Nobody, t.driver, "" })
+		}
 	case member.Entered:
 		t.ui.Open(e.Room)
-		t.update(func(s *tui.Status) { s.Nick, s.Fingerprint = e.Nick, t.fingerprint() })
+		t.update(func(s *tui.Status) { s.Nick, s.Fingerprint = e.Nick, e.Fingerprint })
 	case member.Parted:
 		t.ui.Close(e.Room)
 		m.Room = ""
 	case member.Members:
 		t.ui.SetMembers(e.Room, e.Names)
-		t.update(func(s *tui.Status) { s.Driver = e.Text + " on " + t.driver })
+		if e.Text != "" {
+			t.update(func(s *tui.Status) { s.Driver = e.Text + " on " + t.driver })
+		}
 		return
 	case member.Progress:
 		id := fmt.Sprint(e.Offer, e.Own)
@@ -144,26 +176,19 @@ func (t *Terminal) nick() string {
 	return t.status.Nick
 }
 
-func (t *Terminal) fingerprint() string {
-	if t.client == nil {
-		return ""
-	}
-	return t.client.ID().Short() // there is little room; /fingerprint has all
-}
-
 // ask asks whether a file is wanted. /accept and /decline answer, too.
 func (t *Terminal) ask(e member.Event) {
 	t.mu.Lock()
-	ctx, client := t.ctx, t.client
+	ctx, files := t.ctx, t.files
 	t.mu.Unlock()
 	yes, err := t.ui.Ask(ctx, fmt.Sprintf("Take %s (%s) from %s?", FileName(e.File), Size(e.Size), e.Nick))
 	if err != nil {
 		return // the message in the room says how to answer later
 	}
 	if yes {
-		err = client.Accept(e.Offer)
+		err = files.Accept(e.Offer)
 	} else {
-		err = client.Decline(e.Offer)
+		err = files.Decline(e.Offer)
 	}
 	if err != nil {
 		t.ui.Show(tui.Message{Room: e.Room, Kind: tui.Info, Text: err.Error()})
@@ -171,17 +196,17 @@ func (t *Terminal) ask(e member.Event) {
 }
 
 // FileName is how a file will be called.
-func FileName(s string) string { return member.FileName(s) }
+func FileName(s string) string { return transfer.FileName(s) }
 
-// Attach tells whose console it is, before anything is shown.
-func (t *Terminal) Attach(ctx context.Context, c *member.Client) {
+// Attach tells who takes files, before anything is shown.
+func (t *Terminal) Attach(ctx context.Context, f Files) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.ctx, t.client = ctx, c
+	t.ctx, t.files = ctx, f
 }
 
 // Run shows the terminal until the user leaves, or ctx is done.
-func (t *Terminal) Run(ctx context.Context, c *Console) error {
+func (t *Terminal) Run(ctx context.Context, c Talker) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
@@ -197,5 +222,5 @@ func (t *Terminal) Run(ctx context.Context, c *Console) error {
 	}
 	cancel()
 	err := <-done
-	return errors.Join(err, quit(ctx, c.Client, personPatience))
+	return errors.Join(err, c.Quit(ctx, personPatience))
 }

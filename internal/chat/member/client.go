@@ -169,10 +169,10 @@ func (c *Client) closeAll() error {
 		errs = append(errs, p.Close())
 	}
 	for _, f := range c.offers {
-		f.close()
+		f.Close()
 	}
 	for _, f := range c.offered {
-		f.file.Close()
+		f.Close()
 	}
 	return errors.Join(errs...)
 }
@@ -308,7 +308,7 @@ func (c *Client) joined(p *place, f *relay.Frame) {
 		}
 	}
 	if first {
-		c.show(Event{Type: Entered, Room: p.Name(), Nick: p.Nick(), Text: p.Suite().String()})
+		c.show(Event{Type: Entered, Room: p.Name(), Nick: p.Nick(), Text: p.Suite().String(), Fingerprint: c.ID().Short()})
 		c.members(p)
 	}
 }

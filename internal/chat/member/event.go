@@ -36,6 +36,9 @@ type Event struct {
 	Names   []string     `json:"names,omitempty"`
 	Seq     uint64       `json:"seq,omitempty"`
 
+	Suite       string `json:"suite,omitempty"`       // of a conversation of two that has begun
+	Fingerprint string `json:"fingerprint,omitempty"` // of that; in rooms our own
+
 	Offer int    `json:"offer,omitempty"` // number of a file, for Accept and Decline
 	File  string `json:"file,omitempty"`
 	Size  int64  `json:"size,omitempty"` // bytes

@@ -4,31 +4,19 @@ package member
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
-	"unicode"
 
 	"vcrypto/internal/chat/relay"
 	"vcrypto/internal/chat/room"
 	"vcrypto/internal/chat/safetext"
+	"vcrypto/internal/chat/transfer"
 )
 
-// A file goes like this. Who has it offers it: name, size and SHA-256. Who
-// wants it asks for a run of blocks at an offset, and for the next when those
-// have come; blocks go directly from one to the other, sealed for that one,
-// and may be lost: then they are asked for again. What has come is in a hidden
-// file named after the SHA-256, so that a transfer goes on where it stopped,
-// in another session, too. The name is given when the SHA-256 is right.
+// How a file goes is in package transfer. Blocks go directly from one to the
+// other, sealed for that one, and may be lost: then they are asked for again.
 
 // What a block says.
 const (
@@ -37,9 +25,6 @@ const (
 )
 
 const (
-	blockSize   = 16 << 10 // bytes of a file in one block
-	blockHead   = 1 + relay.IDSize + 8
-	run         = 16 // blocks that are asked for at once
 	askAgain    = 3 * time.Second
 	giveUp      = 2 * time.Minute
 	maxOffers   = 256 // that wait for an answer
@@ -49,9 +34,8 @@ const (
 
 // outgoing is a file that we offered.
 type outgoing struct {
-	room.Offer
+	*transfer.Outgoing
 	number   int
-	file     *os.File
 	to       room.ID // the one that may have it; zero is all of the room
 	where    *place
 	sent     int64 // the farthest that somebody asked for
@@ -92,24 +76,14 @@ func (r *requests) add(q request) bool {
 
 // incoming is a file that we were offered.
 type incoming struct {
-	room.Offer
+	transfer.Incoming
 	number  int
 	from    room.ID
 	nick    string
 	where   *place
-	part    *os.File // nil until it is accepted
-	have    int64    // bytes that have come
-	asked   int64    // up to where
 	askedAt time.Time
 	cameAt  time.Time
 	done    bool
-}
-
-func (f *incoming) close() {
-	if f.part != nil {
-		f.part.Close()
-		f.part = nil
-	}
 }
 
 // Send offers a file to a room, or to one in it.
@@ -121,37 +95,19 @@ func (c *Client) Send(ctx context.Context, where, nick, path string) error {
 		}
 		where = in
 	}
-	f, err := os.Open(path)
+	f, err := transfer.Open(path)
 	if err != nil {
 		return err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is not a regular file")
-	}
-	o := room.Offer{Name: filepath.Base(path)}
-	if len(o.Name) > room.MaxFileName {
-		o.Name = o.Name[:room.MaxFileName]
-	}
-	o.Name = strings.ToValidUTF8(o.Name, "_")
-	rand.Read(o.ID[:]) // never fails (crypto/rand)
-	if err == nil {
-		h := sha256.New()
-		o.Size, err = io.Copy(h, f)
-		h.Sum(o.Sum[:0])
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("send %s: %w", path, err), f.Close())
 	}
 	var to room.ID
 	err = c.say(ctx, where, func(p *place, now time.Time) (room.Pending, error) {
 		to, _ = p.Find(nick)
-		return p.Offer(&o, nick, now)
+		return p.Offer(&f.Offer, nick, now)
 	}, func(p *place) {
 		c.withdraw(maxOffered - 1)
 		c.lastFile++
-		c.offered[o.ID] = &outgoing{Offer: o, number: c.lastFile, file: f, to: to, where: p}
-		c.show(Event{Type: room.Offered, Room: p.Name(), Nick: p.Nick(), Own: true, File: o.Name, Size: o.Size, Offer: c.lastFile, Text: nick})
+		c.offered[f.ID] = &outgoing{Outgoing: f, number: c.lastFile, to: to, where: p}
+		c.show(Event{Type: room.Offered, Room: p.Name(), Nick: p.Nick(), Own: true, File: f.Name, Size: f.Size, Offer: c.lastFile, Text: nick})
 	})
 	if err != nil {
 		return errors.Join(err, f.Close())
@@ -168,7 +124,7 @@ func (c *Client) withdraw(left int) {
 				oldest = f
 			}
 		}
-		oldest.file.Close()
+		oldest.Close()
 		delete(c.offered, oldest.ID)
 		c.info(oldest.where.Name(), "%s, file %d, is on offer no more: at most %d files are", safetext.Line(oldest.Name), oldest.number, maxOffered)
 	}
@@ -184,11 +140,11 @@ func (c *Client) offer(p *place, e room.Event, out *Event) bool {
 		}
 	}
 	if from >= maxOffersOf || len(c.offers) >= maxOffers {
-		c.info(p.Name(), "%s offers one more file, %s: too many wait for your answer, /decline some to be offered others", e.Nick, FileName(e.Offer.Name))
+		c.info(p.Name(), "%s offers one more file, %s: too many wait for your answer, /decline some to be offered others", e.Nick, transfer.FileName(e.Offer.Name))
 		return false
 	}
 	c.lastFile++
-	f := &incoming{Offer: *e.Offer, number: c.lastFile, from: e.From, nick: e.Nick, where: p}
+	f := &incoming{Incoming: transfer.Incoming{Offer: *e.Offer}, number: c.lastFile, from: e.From, nick: e.Nick, where: p}
 	c.offers[f.number] = f
 	out.Offer, out.File, out.Size = f.number, f.Name, f.Size
 	return true
@@ -201,22 +157,11 @@ func (c *Client) Accept(number int) error {
 		if f == nil {
 			return fmt.Errorf("no file %d is on offer", number)
 		}
-		if f.part != nil {
+		if f.Taken() {
 			return fmt.Errorf("file %d is coming already", number)
 		}
-		part, err := openPart(filepath.Join(c.Files, partName(&f.Offer)))
-		if err != nil {
-			return fmt.Errorf("take %s: %w", FileName(f.Name), err)
-		}
-		info, err := part.Stat()
-		if err != nil {
-			return errors.Join(fmt.Errorf("take %s: %w", FileName(f.Name), err), part.Close())
-		}
-		f.part, f.have, f.asked = part, 0, 0
-		if info.Mode().IsRegular() && info.Size() <= f.Size {
-			f.have = info.Size()
-		} else if err := part.Truncate(0); err != nil {
-			return errors.Join(fmt.Errorf("take %s: %w", FileName(f.Name), err), part.Close())
+		if err := f.Take(c.Files); err != nil {
+			return err
 		}
 		f.cameAt = time.Now()
 		c.request(f, time.Now())
@@ -231,75 +176,21 @@ func (c *Client) Decline(number int) error {
 		if f == nil {
 			return fmt.Errorf("no file %d is on offer", number)
 		}
-		f.close()
+		f.Close()
 		delete(c.offers, number)
 		return nil
 	})
 }
 
-// openPart opens the hidden file of a transfer, for one transfer at a time: who
-// offers the same file, too, must not write into it, least of all when it has
-// been checked and has its name.
-func openPart(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = errors.New("the same file is coming already, from somebody else or into another program: try again when that has ended")
-		}
-		return nil, errors.Join(err, f.Close())
-	}
-	mine, err := f.Stat()
-	if err == nil {
-		var there os.FileInfo
-		if there, err = os.Lstat(path); err == nil && !os.SameFile(mine, there) {
-			err = os.ErrNotExist
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the same file has just come, or was removed: %w; try again", err), f.Close())
-	}
-	return f, nil
-}
-
-func partName(o *room.Offer) string { return ".vchat-" + hex.EncodeToString(o.Sum[:16]) + ".part" }
-
-// FileName makes the name of a file out of what somebody calls it: no folders,
-// nothing hidden, nothing that a shell or terminal takes for something else.
-func FileName(s string) string {
-	if i := strings.LastIndexAny(s, `/\`); i >= 0 {
-		s = s[i+1:]
-	}
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-+=@ ", r) {
-			return r
-		}
-		return '_'
-	}, safetext.Line(s))
-	s = strings.Trim(strings.TrimLeft(s, ".-_ "), " ")
-	const most = 120 // bytes; file systems take 255
-	for len(s) > most {
-		r := []rune(s)
-		s = string(r[:len(r)-1])
-	}
-	if s == "" {
-		return "file"
-	}
-	return s
-}
-
 // request asks for the next run of blocks, or ends the transfer.
 func (c *Client) request(f *incoming, now time.Time) {
-	if f.have >= f.Size {
+	if f.Complete() {
 		c.complete(f)
 		return
 	}
-	b := append([]byte{blockGet}, f.ID[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(f.have))
-	b = binary.BigEndian.AppendUint16(b, run)
-	f.asked, f.askedAt = min(f.have+run*blockSize, f.Size), now
+	next := f.Next()
+	b := next.Append([]byte{blockGet})
+	f.askedAt = now
 	c.direct(f.where, f.from, b)
 }
 
@@ -317,24 +208,28 @@ func (c *Client) direct(p *place, to room.ID, b []byte) {
 // block takes a block.
 func (c *Client) block(p *place, e relay.Envelope) {
 	from, _, b, err := p.OpenDirect(e)
-	if err != nil || len(b) < blockHead {
+	if err != nil || len(b) == 0 {
 		return
 	}
-	id, offset := room.ID(b[1:]), int64(binary.BigEndian.Uint64(b[1+relay.IDSize:]))
 	switch b[0] {
 	case blockGet:
-		f := c.offered[id]
-		if f == nil || f.where != p || f.to != (room.ID{}) && f.to != from || len(b) != blockHead+2 || offset < 0 || offset >= f.Size {
+		want, err := transfer.ParseRequest(b[1:])
+		f := c.offered[want.ID]
+		if err != nil || f == nil || f.where != p || f.to != (room.ID{}) && f.to != from || want.Offset >= f.Size {
 			return
 		}
 		if again := (request{from, e.Salt, e.Seq}); !f.requests.add(again) {
 			return // the hub may repeat it as often as it likes
 		}
-		c.serve(f, from, offset, min(int(binary.BigEndian.Uint16(b[blockHead:])), run))
+		c.serve(f, from, want)
 	case blockData:
+		id, offset, b, err := transfer.ParseBlock(b[1:])
+		if err != nil {
+			return
+		}
 		for _, f := range c.offers {
-			if f.ID == id && f.from == from && f.part != nil && !f.done {
-				c.arrived(f, offset, b[blockHead:])
+			if f.ID == id && f.from == from && f.Taken() && !f.done {
+				c.arrived(f, offset, b)
 				return
 			}
 		}
@@ -342,66 +237,59 @@ func (c *Client) block(p *place, e relay.Envelope) {
 }
 
 // serve sends blocks of a file.
-func (c *Client) serve(f *outgoing, to room.ID, offset int64, blocks int) {
-	buf := make([]byte, blockHead+blockSize)
-	buf[0] = blockData
-	copy(buf[1:], f.ID[:])
-	for range blocks {
-		n, err := f.file.ReadAt(buf[blockHead:], offset)
-		if n == 0 {
+func (c *Client) serve(f *outgoing, to room.ID, want transfer.Request) {
+	buf := make([]byte, 0, 1+transfer.BlockHead+transfer.BlockSize)
+	for offset := want.Offset; want.Blocks > 0 && offset < f.Size; want.Blocks-- {
+		block, next, err := f.AppendBlock(append(buf, blockData), offset)
+		if err != nil {
 			if !errors.Is(err, io.EOF) {
 				c.info(f.where.Name(), "read %s: %v", f.Name, err)
 			}
 			return
 		}
-		binary.BigEndian.PutUint64(buf[1+relay.IDSize:], uint64(offset))
-		c.direct(f.where, to, buf[:blockHead+n])
-		offset += int64(n)
-		if offset > f.sent {
+		c.direct(f.where, to, block)
+		if offset = next; offset > f.sent {
 			f.sent = offset
 			c.show(Event{Type: Progress, Room: f.where.Name(), Offer: f.number, File: f.Name, Size: f.Size, Done: offset, Own: true})
-		}
-		if offset >= f.Size {
-			return
 		}
 	}
 }
 
 // arrived writes a block that is the next.
 func (c *Client) arrived(f *incoming, offset int64, b []byte) {
-	if offset != f.have || len(b) == 0 || int64(len(b)) > f.Size-offset {
-		return // it was asked for again
-	}
-	if _, err := f.part.WriteAt(b, offset); err != nil {
+	next, err := f.Arrived(offset, b)
+	switch {
+	case err != nil:
 		c.failed(f, err)
 		return
+	case !next:
+		return // it was asked for again
 	}
-	f.have += int64(len(b))
 	f.cameAt = time.Now()
-	c.show(Event{Type: Progress, Room: f.where.Name(), Nick: f.nick, Offer: f.number, File: f.Name, Size: f.Size, Done: f.have})
-	if f.have >= f.asked {
+	c.show(Event{Type: Progress, Room: f.where.Name(), Nick: f.nick, Offer: f.number, File: f.Name, Size: f.Size, Done: f.Have()})
+	if f.Due() {
 		c.request(f, f.cameAt)
 	}
 }
 
 func (c *Client) failed(f *incoming, err error) {
-	f.close()
-	c.show(Event{Type: File, Room: f.where.Name(), Nick: f.nick, Offer: f.number, File: f.Name, Size: f.Size, Done: f.have,
+	f.Close()
+	c.show(Event{Type: File, Room: f.where.Name(), Nick: f.nick, Offer: f.number, File: f.Name, Size: f.Size, Done: f.Have(),
 		Text: fmt.Sprintf("stopped: %v; /accept %d goes on", err, f.number)})
 }
 
 // complete checks the file, apart from everything else, and gives it its name.
 func (c *Client) complete(f *incoming) {
 	f.done = true
-	part := f.part // closed, if meanwhile it is declined
+	finish := f.Finish(c.Files) // it fails, if meanwhile it is declined
 	go func() {
-		saved, err := finish(part, c.Files, &f.Offer)
+		saved, err := finish()
 		c.ask(func() error {
-			e := Event{Type: File, Room: f.where.Name(), Nick: f.nick, Offer: f.number, File: f.Name, Size: f.Size, Done: f.have, Saved: saved, Text: "complete: its SHA-256 is right"}
+			e := Event{Type: File, Room: f.where.Name(), Nick: f.nick, Offer: f.number, File: f.Name, Size: f.Size, Done: f.Have(), Saved: saved, Text: "complete: its SHA-256 is right"}
 			if err != nil {
 				e.Text = err.Error()
 			}
-			f.close()
+			f.Close()
 			delete(c.offers, f.number)
 			c.show(e)
 			return nil
@@ -409,45 +297,11 @@ func (c *Client) complete(f *incoming) {
 	}()
 }
 
-// finish checks what has come and gives it a name that no file had.
-func finish(part *os.File, folder string, o *room.Offer) (saved string, err error) {
-	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(part, 0, o.Size+1)); err != nil {
-		return "", err
-	}
-	if [sha256.Size]byte(h.Sum(nil)) != o.Sum {
-		return "", errors.Join(errors.New("what came is not the file that was offered: its SHA-256 is another; it was removed"), os.Remove(part.Name()))
-	}
-	if err := part.Sync(); err != nil {
-		return "", err
-	}
-	name := FileName(o.Name)
-	for n := 0; n < 1000; n++ {
-		saved = filepath.Join(folder, name)
-		if n > 0 {
-			ext := filepath.Ext(name)
-			saved = filepath.Join(folder, fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, ext), n, ext))
-		}
-		f, err := os.OpenFile(saved, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if errors.Is(err, os.ErrExist) {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		if err := errors.Join(f.Close(), os.Rename(part.Name(), saved)); err != nil {
-			return "", errors.Join(err, os.Remove(saved)) // it holds the place only
-		}
-		return saved, nil
-	}
-	return "", fmt.Errorf("there are 1000 files called %s", name)
-}
-
 // filesTick asks again for what did not come.
 func (c *Client) filesTick(now time.Time) {
 	for _, f := range c.offers {
 		switch {
-		case f.part == nil || f.done:
+		case !f.Taken() || f.done:
 		case now.Sub(f.cameAt) > giveUp:
 			c.failed(f, errors.New("nothing comes any more"))
 		case now.Sub(f.askedAt) > askAgain:

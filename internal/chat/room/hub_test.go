@@ -253,7 +253,7 @@ func TestNonsense(t *testing.T) {
 func FuzzMessage(f *testing.F) {
 	f.Add((&message{kind: kindSay, nick: "ann", body: []byte("hello")}).marshal())
 	f.Add((&message{kind: kindHere, nick: "ann", body: (&here{joining: true, answers: []hash{{1}}}).marshal()}).marshal())
-	f.Add((&message{kind: kindOffer, nick: "ann", body: (&Offer{Size: 1, Name: "../x"}).marshal()}).marshal())
+	f.Add((&message{kind: kindOffer, nick: "ann", body: (&Offer{Size: 1, Name: "../x"}).Marshal()}).marshal())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := parseMessage(b)
 		if err != nil {

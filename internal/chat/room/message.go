@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"unicode/utf8"
 
-	"vcrypto/internal/chat/relay"
 	"vcrypto/internal/chat/suite"
+	"vcrypto/internal/chat/transfer"
 )
 
 // kind is what a message says.
@@ -147,36 +147,12 @@ func parseHere(b []byte) (here, error) {
 }
 
 // Offer is a file that somebody would send.
-type Offer struct {
-	ID   ID                // random
-	Size int64             // bytes
-	Sum  [sha256.Size]byte // SHA-256 of the file
-	Name string            // as the sender has it: hostile
-}
-
-const (
-	offerHead = relay.IDSize + 8 + sha256.Size
-	// MaxFileName is the most bytes of a file's name.
-	MaxFileName = 255
-)
-
-func (o *Offer) marshal() []byte {
-	b := append([]byte(nil), o.ID[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(o.Size))
-	b = append(b, o.Sum[:]...)
-	return append(b, o.Name...)
-}
+type Offer = transfer.Offer
 
 func parseOffer(b []byte) (Offer, error) {
-	if len(b) < offerHead || len(b) > offerHead+MaxFileName || !utf8.Valid(b[offerHead:]) {
-		return Offer{}, fmt.Errorf("an offer of %d bytes: %w", len(b), errMessage)
-	}
-	o := Offer{
-		ID: ID(b), Size: int64(binary.BigEndian.Uint64(b[relay.IDSize:])),
-		Sum: [sha256.Size]byte(b[relay.IDSize+8:]), Name: string(b[offerHead:]),
-	}
-	if o.Size < 0 {
-		return Offer{}, fmt.Errorf("an offer of a file of %d bytes: %w", uint64(o.Size), errMessage)
+	o, err := transfer.ParseOffer(b)
+	if err != nil {
+		return Offer{}, fmt.Errorf("%w: %w", errMessage, err)
 	}
 	return o, nil
 }

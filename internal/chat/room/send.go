@@ -153,9 +153,9 @@ func (r *Room) tell(nick string, k kind, body []byte, now time.Time) (Pending, e
 // Offer seals the offer of a file, for all or, if nick is not "", for one.
 func (r *Room) Offer(o *Offer, nick string, now time.Time) (Pending, error) {
 	if nick != "" {
-		return r.tell(nick, kindOffer, o.marshal(), now)
+		return r.tell(nick, kindOffer, o.Marshal(), now)
 	}
-	return r.seal(kindOffer, r.Suite(), now, func(*relay.Envelope) ([]byte, error) { return o.marshal(), nil })
+	return r.seal(kindOffer, r.Suite(), now, func(*relay.Envelope) ([]byte, error) { return o.Marshal(), nil })
 }
 
 // Pending are the messages that have not come back, in order: to be sent again

@@ -161,6 +161,12 @@ func TestAuthenticNonsense(t *testing.T) {
 	}{
 		"unknown kind":       {func(t *testing.T, l *link) { l.raw(t, 99, []byte("x")) }, ErrFrame},
 		"kind 0":             {func(t *testing.T, l *link) { l.raw(t, 0, nil) }, ErrFrame},
+		"offer too short":    {func(t *testing.T, l *link) { l.raw(t, Offer, make([]byte, 55)) }, ErrFrame},
+		"offer too long":     {func(t *testing.T, l *link) { l.raw(t, Offer, make([]byte, 56+256)) }, ErrFrame},
+		"get too long":       {func(t *testing.T, l *link) { l.raw(t, Get, make([]byte, 27)) }, ErrFrame},
+		"block of nothing":   {func(t *testing.T, l *link) { l.raw(t, Block, make([]byte, 24)) }, ErrFrame},
+		"block too long":     {func(t *testing.T, l *link) { l.raw(t, Block, make([]byte, 24+16385)) }, ErrFrame},
+		"refusal of nothing": {func(t *testing.T, l *link) { l.raw(t, Refuse, nil) }, ErrFrame},
 		"end with a payload": {func(t *testing.T, l *link) { l.raw(t, End, []byte("x")) }, ErrFrame},
 		"long nick":          {func(t *testing.T, l *link) { l.raw(t, Nick, make([]byte, MaxNick+1)) }, ErrFrame},
 		"data after the end": {func(t *testing.T, l *link) {

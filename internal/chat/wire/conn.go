@@ -107,7 +107,7 @@ func (s *sender) sendLocked(k Kind, payload []byte) error {
 	if err := checkKind(k, len(payload)); err != nil {
 		return err
 	}
-	if s.ended && (k == Data || k == End) || k == rekey {
+	if s.ended && (k == Data || k == Act || k == End) || k == rekey {
 		return fmt.Errorf("record of kind %d here: %w", k, ErrFrame)
 	}
 	if s.next-s.first >= s.rekeyRecords || time.Since(s.begun) >= s.rekeyTime {
@@ -260,7 +260,7 @@ func (r *receiver) opened(h header, head, sealed []byte) ([]byte, error) {
 	if err := checkKind(h.kind, len(payload)); err != nil {
 		return nil, err
 	}
-	if r.ended && (h.kind == Data || h.kind == End) {
+	if r.ended && (h.kind == Data || h.kind == Act || h.kind == End) {
 		return nil, fmt.Errorf("record of kind %d after the end: %w", h.kind, ErrFrame)
 	}
 	r.ended = r.ended || h.kind == End

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"vcrypto/internal/chat/suite"
+	"vcrypto/internal/chat/transfer"
 )
 
 // A record on the wire:
@@ -61,7 +62,12 @@ func parseHeader(b *[headerSize]byte, id suite.ID) (header, error) {
 // checkKind says whether a payload of n bytes fits the kind.
 func checkKind(k Kind, n int) error {
 	switch k {
-	case Data:
+	case Data, Act:
+		return nil
+	case Offer, Get, Block, Refuse:
+		if least, most := fileSizes(k); n < least || n > most {
+			return fmt.Errorf("record of kind %d with %d bytes of payload, expected %d to %d: %w", k, n, least, most, ErrFrame)
+		}
 		return nil
 	case End, Received, Bye, rekey:
 		if n != 0 {
@@ -75,6 +81,20 @@ func checkKind(k Kind, n int) error {
 		return nil
 	}
 	return fmt.Errorf("record of unknown kind %d: %w", k, ErrFrame)
+}
+
+// fileSizes are the bounds of the payload of a record about a file, in bytes.
+func fileSizes(k Kind) (least, most int) {
+	switch k {
+	case Offer:
+		return transfer.OfferHead, transfer.OfferHead + transfer.MaxName
+	case Get:
+		return transfer.RequestSize, transfer.RequestSize
+	case Block:
+		return transfer.BlockHead + 1, transfer.BlockHead + transfer.BlockSize
+	default:
+		return transfer.IDSize, transfer.IDSize
+	}
 }
 
 // MaxNick is the largest payload of a Nick record in bytes.

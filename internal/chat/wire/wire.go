@@ -95,4 +95,18 @@ const (
 	// rekey says that what follows is sealed with the direction's next keys.
 	// It has no payload and stays within this package.
 	rekey Kind = 6
+	// Act carries what the sender does, in UTF-8, to be shown as such. The
+	// receiver treats it as hostile text.
+	Act Kind = 7
+
+	// Files, as package transfer has them.
+
+	// Offer says that the sender has a file for the receiver.
+	Offer Kind = 8
+	// Get asks for blocks of a file.
+	Get Kind = 9
+	// Block is one.
+	Block Kind = 10
+	// Refuse carries the ID of a file that is not wanted, or not to be had.
+	Refuse Kind = 11
 )
