@@ -3,6 +3,9 @@
 package virtio_test
 
 import (
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +40,37 @@ func TestHold(t *testing.T) {
 		default:
 		}
 	}
+}
+
+// TestHoldAtAnyMoment: memory that is taken away while a queue just wakes up
+// breaks nothing.
+func TestHoldAtAnyMoment(t *testing.T) {
+	g := newGuest(t, &setup{queue: virtqdrv.Config{EventIdx: true}})
+	var stop atomic.Bool
+	var kicks sync.WaitGroup
+	defer kicks.Wait()
+	defer stop.Store(true)
+	kicks.Go(func() {
+		for !stop.Load() {
+			g.kick.Notify()
+			runtime.Gosched()
+		}
+	})
+	for i := range 20000 {
+		g.in.Hold()
+		if err := g.in.Memory().Remove(g.Addr, uint64(g.size)); err != nil {
+			t.Fatal(err)
+		}
+		g.mapMemory()
+		g.in.GoOn()
+		select {
+		case err := <-g.broken:
+			t.Fatalf("broken by hold %d: %v", i, err)
+		default:
+		}
+	}
+	g.send(0)
+	g.receive(1)
 }
 
 // TestHoldEndsRequests: a request that is being worked on ends before memory

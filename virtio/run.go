@@ -48,8 +48,12 @@ func (q *Queue) run(w Worker) {
 			q.hold(w)
 			continue
 		}
-		if broken = q.attach(w); broken != nil {
+		attached, err := q.attach(w)
+		if broken = err; broken != nil {
 			break
+		}
+		if !attached {
+			continue
 		}
 		var worked bool
 		worked, broken = q.step(w, batch)
@@ -72,25 +76,33 @@ func (q *Queue) run(w Worker) {
 	}
 }
 
-// attach sees to it that the ring is attached to the current memory table. If
-// the memory is changing, everything that uses the old table is finished
-// first.
-func (q *Queue) attach(w Worker) error {
+// attach sees to it that the ring is attached to the current memory table, and
+// reports whether it is. If the memory is changing, everything that uses the
+// old table is finished first.
+func (q *Queue) attach(w Worker) (bool, error) {
 	held := q.ring.Attached()
 	if held != nil {
 		if held == q.mem.Current() {
-			return nil
+			return true, nil
 		}
 		q.drain(w)
 		q.detach()
 	}
 	t := q.mem.Acquire()
+	// A hold may have begun since run looked, and the table be one that lacks
+	// what is being rearranged. A hold begins before the memory changes, and
+	// ends after it has: so if there is none now and the table is current, it
+	// is whole, and nothing changes while it is held here.
+	if q.onHold.Load() || t != q.mem.Current() {
+		t.Release()
+		return false, nil
+	}
 	if err := q.ring.Attach(t); err != nil {
 		t.Release()
-		return err
+		return false, err
 	}
 	q.ring.SuppressKicks()
-	return nil
+	return true, nil
 }
 
 // hold finishes what the queue has and waits for the end of a hold, or for
