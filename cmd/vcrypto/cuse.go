@@ -68,8 +68,8 @@ are of 4 MiB at most. Calls of more than 128 KiB need CAP_SYS_PTRACE.`,
 // cuseSpeed tells what was measured; docs/performance-guest.md has the table.
 const cuseSpeed = `It is slow: a call is three trips between kernel and this program, and the
 guest's CPU does the work. Beside our driver in the same emulated VM a call took
-20 to 200 times as long, the longer the busier the host; with 64 requests under
-way it did a hundredth of the work and less ("make bench-guest" measures both).`
+25 to 40 times as long on a quiet host; with 64 requests under way it did a 50th
+to a 130th of the work ("make bench-guest" measures both).`
 
 func (o *cuseOptions) run(ctx context.Context, log *slog.Logger) error {
 	mode, err := strconv.ParseUint(o.mode, 8, 9) // rwxrwxrwx
