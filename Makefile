@@ -116,7 +116,7 @@ bench-vm: ## in-guest latency over each transport beside QEMU's own back-end; wr
 # measured again, and marked if it does not help. BENCHFLAGS="-results FILE"
 # keeps results, and goes on from there.
 .PHONY: bench
-bench: ## measure everything (12 minutes); writes docs/performance.md and its plots
+bench: ## measure everything, which takes long; writes docs/performance.md and its plots
 	@scripts/setup build
 	@$(MAKE) --no-print-directory build
 	cd internal/bench/report && go run . -vcrypto $(CURDIR)/bin/vcrypto -docs $(CURDIR)/docs $(BENCHFLAGS)
@@ -125,7 +125,7 @@ bench: ## measure everything (12 minutes); writes docs/performance.md and its pl
 # has: with them it is measured beside ours, on the kernel's own driver.
 CRYPTODEV_LINUX ?=
 .PHONY: bench-guest
-bench-guest: ## measure nodes in a guest (2 minutes); writes docs/performance-guest.md
+bench-guest: ## measure nodes in a guest (3 minutes); writes docs/performance-guest.md
 	@scripts/setup build driver vm qemu
 	@$(MAKE) --no-print-directory build driver
 	@results=$$(mktemp); trap 'rm -f "$$results"' EXIT; \

@@ -22,8 +22,9 @@ type AKCipherParams struct {
 	Curve   uint32 // of ECDSA: VIRTIO_CRYPTO_CURVE_*
 
 	// Key is for RSA an RSAPrivateKey or RSAPublicKey of RFC 8017 appendix
-	// A.1, whose numbers may lack the zero that makes them positive; for ECDSA an ECPrivateKey of RFC 5915 or an uncompressed point of
-	// SEC 1 section 2.3.3.
+	// A.1, whose numbers may lack the zero that makes them positive; for ECDSA
+	// an ECPrivateKey of RFC 5915 or an uncompressed point of SEC 1 section
+	// 2.3.3.
 	Key []byte
 }
 

@@ -8,9 +8,10 @@ import (
 )
 
 // quick fills in the commonest of all requests and reports whether it was
-// that: a cipher's, in the form without revision 1, with an IV of 16 bytes, each
-// part in one piece, of a session that other requests hold. It checks all that parse and parseCipher
-// do. Of what it does not know it keeps nothing, and leaves it to them.
+// that: a cipher's, in the form without revision 1, with an IV of 16 bytes,
+// each part in one piece, of a session that other requests hold. It checks all
+// that parse and parseCipher do. Of what it does not know it keeps nothing, and
+// leaves it to them.
 func (w *dataWorker) quick(r *request, c *virtq.Chain) bool {
 	readable, writable := c.Segments()
 	if readable == 0 || writable == 0 || w.layout.revision1 {

@@ -16,10 +16,10 @@ type request struct {
 }
 
 // layOut lays out a request for each input. What is a driver's own, header, IV
-// and status, is together for each request, and header and IV are one buffer,
-// as guest/driver has them. The sources of all requests are one array, and so are the
-// destinations, as in the raw loop; with pieces each is that many buffers, of
-// which none is beside another.
+// and status, is together for each request; header and IV are one buffer, as
+// guest/driver has them. The sources of all requests are one array, and so are
+// the destinations, as in the raw loop; with pieces each is that many buffers,
+// of which none is beside another.
 func layOut(m *virtqdrv.Memory, c Case, sessions []uint64, inputs []input, pieces int) ([]*request, error) {
 	all := make([]*request, len(inputs))
 	works := make([]cryptodrv.Work, len(inputs))

@@ -5,10 +5,11 @@ package virtq
 import "vcrypto/virtio/internal/ring"
 
 // Nearly all chains are alike: their descriptors follow each other in a table,
-// and their buffers are not empty and in one region of memory. The loops here know only those, and do little for each descriptor.
-// Of any other chain they say so, and it is left to walk, which begins anew
-// and finds what is wrong, if anything is. So a descriptor may be read twice,
-// but what was read is checked and used, or dropped.
+// and their buffers are not empty and in one region of memory. The loops here
+// know only those, and do little for each descriptor. Of any other chain they
+// say so, and it is left to walk, which begins anew and finds what is wrong, if
+// anything is. So a descriptor may be read twice, but what was read is checked
+// and used, or dropped.
 
 // quick collects the buffers of the chain that begins at a descriptor.
 func (q *Split) quick(c *Chain, head uint16) bool {
