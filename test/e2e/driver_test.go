@@ -88,21 +88,8 @@ func TestStopAndReset(t *testing.T) {
 		ctx := bounded(t)
 
 		// A program that works on one session the whole time.
-		cmd := v.Command(ctx, "vcrypto", "test", "--size", "67108864")
-		var out output
-		cmd.Stdout, cmd.Stderr = &out, &out
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		for range 3 {
-			for _, command := range []string{"stop", "cont"} {
-				if _, err := v.Monitor(ctx, command); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("through stop and cont: %v\n%s", err, out.String())
+		if err := stopAndCont(t, v, "vcrypto", "test", "--size", "67108864"); err != nil {
+			t.Error(err)
 		}
 		if err := v.Reset(ctx); err != nil {
 			t.Fatalf("system_reset: %v", err)

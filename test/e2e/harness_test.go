@@ -281,3 +281,27 @@ func cleanLog(t *testing.T, v *vm.VM) {
 		t.Errorf("the guest's kernel complained:\n%s", log[max(0, at[0]-before):min(len(log), at[1]+after)])
 	}
 }
+
+// stopAndCont stops a guest and lets it go on, a few times, while a command
+// runs in it. The error is what that did to the command.
+func stopAndCont(t *testing.T, v *vm.VM, name string, args ...string) error {
+	t.Helper()
+	ctx := bounded(t)
+	cmd := v.Command(ctx, name, args...)
+	var out output
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	for range 3 {
+		for _, command := range []string{"stop", "cont"} {
+			if _, err := v.Monitor(ctx, command); err != nil {
+				return err
+			}
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("through stop and cont: %w\n%s", err, tail(out.String(), 30))
+	}
+	return nil
+}

@@ -294,22 +294,8 @@ func (r *row) stopAndCont() {
 		}
 	}
 	r.check("stop and cont", func() (string, error) {
-		ctx := bounded(r.T)
-		cmd := r.vm.Command(ctx, "sh", "-c", line)
-		var out output
-		cmd.Stdout, cmd.Stderr = &out, &out
-		if err := cmd.Start(); err != nil {
+		if err := stopAndCont(r.T, r.vm, "sh", "-c", line); err != nil {
 			return "", err
-		}
-		for range 3 {
-			for _, command := range []string{"stop", "cont"} {
-				if _, err := r.vm.Monitor(ctx, command); err != nil {
-					return "", err
-				}
-			}
-		}
-		if err := cmd.Wait(); err != nil {
-			return "", fmt.Errorf("%w: %s", err, tail(out.String(), 15))
 		}
 		return "", r.ready()
 	})

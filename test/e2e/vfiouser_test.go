@@ -209,21 +209,8 @@ func TestPackedRings(t *testing.T) {
 				t.Fatalf("packed rings were not negotiated: %s", features)
 			}
 			run(t, v, "vcrypto", "test", "--procs", "4")
-			cmd := v.Command(ctx, "vcrypto", "test", "--size", "16777216")
-			var out output
-			cmd.Stdout, cmd.Stderr = &out, &out
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			for range 3 {
-				for _, command := range []string{"stop", "cont"} {
-					if _, err := v.Monitor(ctx, command); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			if err := cmd.Wait(); err != nil {
-				t.Errorf("through stop and cont: %v\n%s", err, out.String())
+			if err := stopAndCont(t, v, "vcrypto", "test", "--size", "16777216"); err != nil {
+				t.Error(err)
 			}
 			if err := v.Reset(ctx); err != nil {
 				t.Fatal(err)
