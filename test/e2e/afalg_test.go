@@ -17,14 +17,27 @@ var afalgModules = []string{
 }
 
 // TestAFALG: the engine that works through the kernel's crypto API, in a guest:
-// few hosts that tests run on have it.
+// few hosts that tests run on have it. There its own tests run, a daemon serves a
+// device with it, and the API's tests pass on a node that it does the ciphers of.
 func TestAFALG(t *testing.T) {
 	v := boot(t, vm.Config{
 		CPUs:    2,
-		Modules: afalgModules,
-		Files:   append(testBinaries(t, "engine/afalg"), vm.File{Host: built(t, "vcrypto"), Guest: "/usr/bin/vcrypto"}),
+		Modules: append([]string{"cuse"}, afalgModules...),
+		Files:   append(cuseFiles(t), testBinaries(t, "engine/afalg", "virtiocrypto")...),
 	})
 	// A session has two file descriptors, and a test thousands of sessions.
-	runTests(t, v, "ulimit -n 20000 && VCRYPTO_TEST_AFALG=1 /tests/engine-afalg.test -test.v")
+	const test = "ulimit -n 20000 && VCRYPTO_TEST_AFALG=1 /tests/engine-afalg.test -test.v"
+	if testAll {
+		// Each part is a command, which has its own time.
+		for _, part := range []string{"Published", "Lengths", "Big", "ManyKeys"} {
+			runTests(t, v, test+" -test.run TestConformance/"+part)
+		}
+		runTests(t, v, test+" -test.skip 'TestConformance/(Published|Lengths|Big|ManyKeys)'")
+	} else {
+		runTests(t, v, test+" -test.skip 'TestConformance/(Published|Lengths|Big|Many)'")
+	}
+	runTests(t, v, "VCRYPTO_TEST_ENGINE=afalg VCRYPTO_TEST_DAEMON=/usr/bin/vcrypto /tests/virtiocrypto.test -test.v -test.run TestDaemon")
+	startCUSE(t, v, "--engine", "afalg")
+	useCUSE(t, v)
 	cleanLog(t, v)
 }
