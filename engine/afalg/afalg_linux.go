@@ -144,7 +144,7 @@ func unavailable(cause error) error {
 	err := fmt.Errorf("%w: this kernel offers none of the algorithms over AF_ALG: %s", engine.ErrUnavailable, modules)
 	switch {
 	case errors.Is(cause, unix.EAFNOSUPPORT):
-		err = fmt.Errorf("%w: this kernel has no AF_ALG: %s, or another kernel; in a container it may be forbidden: %w",
+		err = fmt.Errorf("%w: this kernel has no AF_ALG: %s, or another kernel; in a container or a systemd unit it may be forbidden: %w",
 			engine.ErrUnavailable, modules, unix.EAFNOSUPPORT)
 	case errors.Is(cause, unix.EPERM), errors.Is(cause, unix.EACCES):
 		err = fmt.Errorf("%w: AF_ALG sockets are forbidden here, by a container's seccomp filter or a security module's policy: %w", engine.ErrUnavailable, cause)

@@ -20,10 +20,14 @@ var afalgModules = []string{
 // few hosts that tests run on have it. There its own tests run, a daemon serves a
 // device with it, and the API's tests pass on a node that it does the ciphers of.
 func TestAFALG(t *testing.T) {
+	tests := []string{"engine/afalg"}
+	if testAll {
+		tests = append(tests, "virtiocrypto")
+	}
 	v := boot(t, vm.Config{
 		CPUs:    2,
 		Modules: append([]string{"cuse"}, afalgModules...),
-		Files:   append(cuseFiles(t), testBinaries(t, "engine/afalg", "virtiocrypto")...),
+		Files:   append(cuseFiles(t), testBinaries(t, tests...)...),
 	})
 	// A session has two file descriptors, and a test thousands of sessions.
 	const test = "ulimit -n 20000 && VCRYPTO_TEST_AFALG=1 /tests/engine-afalg.test -test.v"
@@ -33,11 +37,11 @@ func TestAFALG(t *testing.T) {
 			runTests(t, v, test+" -test.run TestConformance/"+part)
 		}
 		runTests(t, v, test+" -test.skip 'TestConformance/(Published|Lengths|Big|ManyKeys)'")
+		runTests(t, v, "VCRYPTO_TEST_ENGINE=afalg VCRYPTO_TEST_DAEMON=/usr/bin/vcrypto /tests/virtiocrypto.test -test.v -test.run TestDaemon")
 	} else {
 		runTests(t, v, test+" -test.skip 'TestConformance/(Published|Lengths|Big|Many)'")
 	}
-	runTests(t, v, "VCRYPTO_TEST_ENGINE=afalg VCRYPTO_TEST_DAEMON=/usr/bin/vcrypto /tests/virtiocrypto.test -test.v -test.run TestDaemon")
 	startCUSE(t, v, "--engine", "afalg")
-	useCUSE(t, v)
+	useCUSE(t, v, testAll)
 	cleanLog(t, v)
 }
