@@ -35,6 +35,15 @@ func opened(t testing.TB) *Engine {
 
 func TestConformance(t *testing.T) {
 	opened(t)
+	// Sessions have two file descriptors, and this opens thousands.
+	const files = 8192
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if limit.Cur < files && os.Getenv(env) == "" {
+		t.Skipf("%d open files are allowed, it takes %d (ulimit -n)", limit.Cur, files)
+	}
 	enginetest.Run(t, func(t testing.TB) engine.Engine { return opened(t) })
 }
 
@@ -147,6 +156,50 @@ func TestSpoilt(t *testing.T) {
 	last := good()
 	if got := do(t, e, last); got != engine.OK || !slices.Equal(first.Dst, last.Dst) {
 		t.Errorf("after a failure: status %d, or wrong", got)
+	}
+}
+
+// TestAllocatesNothing: a request takes no memory from the heap.
+func TestAllocatesNothing(t *testing.T) {
+	e := opened(t)
+	if os.Getenv(env) == "" {
+		t.Skipf("%s is not set: the race detector may be at work", env)
+	}
+	w, err := e.NewWorker(engine.WorkerConfig{Depth: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var all []*engine.Request
+	for _, p := range []engine.Params{
+		{Algorithm: engine.AESCBC, Direction: engine.Encrypt, Key: make([]byte, 16)},
+		{Algorithm: engine.AESGCM, Direction: engine.Encrypt, Key: make([]byte, 16), TagSize: engine.MaxTag},
+		{Algorithm: engine.HMACSHA256, Key: make([]byte, 16)},
+	} {
+		s, err := e.NewSession(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		r := &engine.Request{Session: s, Src: make([]byte, 64), Dst: make([]byte, 64), IVLen: uint8(p.Algorithm.IVSize()), TagLen: uint8(p.TagSize)}
+		if p.Algorithm.Kind() == engine.MAC {
+			r.Dst = r.Dst[:p.Algorithm.ResultSize()]
+		} else if p.TagSize > 0 {
+			r.AAD = make([]byte, 20)
+		}
+		all = append(all, r)
+	}
+	done := make([]*engine.Request, len(all))
+	if n := testing.AllocsPerRun(100, func() {
+		w.Submit(all)
+		w.Reap(done, engine.Wait)
+	}); n != 0 {
+		t.Errorf("%.1f allocations for %d requests", n, len(all))
+	}
+	for _, r := range all {
+		if r.Status != engine.OK {
+			t.Errorf("status %d", r.Status)
+		}
 	}
 }
 
