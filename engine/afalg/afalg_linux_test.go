@@ -3,6 +3,9 @@
 package afalg
 
 import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"errors"
 	"os"
 	"slices"
@@ -125,6 +128,75 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// TestPieces: what does not fit a socket goes in pieces, of which each goes on
+// where the last ended.
+func TestPieces(t *testing.T) {
+	e := opened(t)
+	key, iv := []byte("0123456789abcdef"), []byte("fedcba9876543210")
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := make([]byte, 2*e.room+4096)
+	for i := range plain {
+		plain[i] = byte(i * i >> 8)
+	}
+	for _, a := range []engine.Algorithm{engine.AESCBC, engine.AESCTR} {
+		coded := make([]byte, len(plain))
+		if a == engine.AESCBC {
+			cipher.NewCBCEncrypter(block, iv).CryptBlocks(coded, plain)
+		} else {
+			cipher.NewCTR(block, iv).XORKeyStream(coded, plain)
+		}
+		for _, d := range []engine.Direction{engine.Encrypt, engine.Decrypt} {
+			s, err := e.NewSession(engine.Params{Algorithm: a, Direction: d, Key: key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, want := plain, coded
+			if d == engine.Decrypt {
+				in, want = want, in
+			}
+			r := &engine.Request{Session: s, Src: slices.Clone(in), IVLen: uint8(len(iv))}
+			r.Dst = r.Src
+			copy(r.IV[:], iv)
+			if got := do(t, e, r); got != engine.OK || !bytes.Equal(r.Dst, want) {
+				t.Errorf("%s, %s: status %d, or wrong", a, d, got)
+			}
+			s.Close()
+		}
+	}
+}
+
+// TestNothing: the tag of no text and no additional data is checked too.
+func TestNothing(t *testing.T) {
+	e := opened(t)
+	for _, a := range []engine.Algorithm{engine.AESGCM, engine.AESCCM, engine.ChaCha20Poly1305} {
+		key := make([]byte, a.KeySizes()[0])
+		ask := func(d engine.Direction, tag [engine.MaxTag]byte) *engine.Request {
+			s, err := e.NewSession(engine.Params{Algorithm: a, Direction: d, Key: key, TagSize: engine.MaxTag})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			r := &engine.Request{Session: s, IVLen: uint8(a.IVSize()), TagLen: engine.MaxTag, Tag: tag}
+			do(t, e, r)
+			return r
+		}
+		sealed := ask(engine.Encrypt, [engine.MaxTag]byte{})
+		if sealed.Status != engine.OK {
+			t.Errorf("%s: status %d", a, sealed.Status)
+		}
+		if r := ask(engine.Decrypt, sealed.Tag); r.Status != engine.OK {
+			t.Errorf("%s, a good tag: status %d", a, r.Status)
+		}
+		sealed.Tag[engine.MaxTag-1] ^= 1
+		if r := ask(engine.Decrypt, sealed.Tag); r.Status != engine.BadTag {
+			t.Errorf("%s, a wrong tag: status %d", a, r.Status)
+		}
+	}
+}
+
 // TestSpoilt: a request that the kernel cannot do, here for memory that is not
 // there, fails, and the next is none the worse for it.
 func TestSpoilt(t *testing.T) {
@@ -146,16 +218,21 @@ func TestSpoilt(t *testing.T) {
 	if got := do(t, e, first); got != engine.OK {
 		t.Fatalf("status %d", got)
 	}
-	// A source that cannot be read; that a destination cannot be written is not
-	// tried, as Failed may write there.
-	bad := good()
-	bad.Src, bad.Dst = gone[:64], make([]byte, 64)
-	if got := do(t, e, bad); got != engine.Failed {
-		t.Errorf("status %d, want Failed", got)
-	}
-	last := good()
-	if got := do(t, e, last); got != engine.OK || !slices.Equal(first.Dst, last.Dst) {
-		t.Errorf("after a failure: status %d, or wrong", got)
+	// A source that cannot be read; a destination that cannot be written, when
+	// the source is in the socket already.
+	for _, spoil := range []func(*engine.Request){
+		func(r *engine.Request) { r.Src = gone[:64] },
+		func(r *engine.Request) { r.Dst = gone[:64] },
+	} {
+		bad := good()
+		spoil(bad)
+		if got := do(t, e, bad); got != engine.Failed {
+			t.Errorf("status %d, want Failed", got)
+		}
+		last := good()
+		if got := do(t, e, last); got != engine.OK || !slices.Equal(first.Dst, last.Dst) {
+			t.Errorf("after a failure: status %d, or wrong", got)
+		}
 	}
 }
 

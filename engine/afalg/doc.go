@@ -23,8 +23,7 @@
 // programs), no public keys.
 //
 // The source of a request is copied by the kernel, the destination's pages are
-// pinned: memory that a guest takes away is an error of the request, never a
-// signal.
+// pinned: of memory that a guest took away a request fails.
 //
 // From Linux 7.2 on AF_ALG is called deprecated. There, and on some older
 // kernels that a distribution keeps up, it does not use drivers of hardware any

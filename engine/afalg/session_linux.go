@@ -61,7 +61,6 @@ func (w *work) do(r *engine.Request) engine.Status {
 		return engine.BadTag
 	}
 	b.sockets.spoil()
-	clear(r.Dst) // it may hold text that was not authenticated
 	b.engine.trouble.Log(name, fmt.Errorf("%d bytes: %w", len(r.Src), err))
 	return engine.Failed
 }
