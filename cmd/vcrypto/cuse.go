@@ -44,9 +44,10 @@ and ends on SIGTERM; the node goes with it.
 Engine auto is Go's library here: calls come one at a time, so that engines for
 many at once are no good. What Go lacks, AES-CCM, another engine does: a library
 that is built in, else afalg, the kernel's own code over AF_ALG sockets. With
---engine afalg the kernel does all ciphers, for drivers of hardware that it has:
-two more system calls and two more copies each time, which made a call of 512
-bytes about a tenth slower. Hashes are always Go's.
+--engine afalg the kernel does all ciphers, for drivers of hardware that it has. It
+takes two more system calls and two more copies each time: 65 us where Go took 7,
+for 512 bytes in an emulated VM, which is little beside the trips of a call. Hashes
+are always Go's.
 
 It lacks CRIOGET (use dup(2)), and operations on AEADs and XTS are of 4 MiB at
 most; those on CCM by engine afalg of 128 KiB. A session takes four file
