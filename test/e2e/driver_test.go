@@ -3,10 +3,8 @@
 package e2e
 
 import (
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"vcrypto/internal/vm"
@@ -123,23 +121,7 @@ func TestDevcrypto(t *testing.T) {
 	c.QEMU = w.qemu.Path
 	c.CPUs = 2
 	c.Devices = attach(t, w, d.socket)
-	dir := t.TempDir()
-	var builds sync.WaitGroup
-	for _, pkg := range []string{"cryptodev", "engine/devcrypto", "internal/chat/place", "virtiocrypto"} {
-		name := strings.ReplaceAll(pkg, "/", "-") + ".test"
-		c.Files = append(c.Files, vm.File{Host: filepath.Join(dir, name), Guest: "/tests/" + name})
-		builds.Go(func() {
-			build := exec.Command("go", "test", "-c", "-o", filepath.Join(dir, name), "./"+pkg)
-			build.Dir = root
-			build.Env = append(build.Environ(), "CGO_ENABLED=0")
-			if out, err := build.CombinedOutput(); err != nil {
-				t.Errorf("building %s: %v\n%s", name, err, out)
-			}
-		})
-	}
-	if builds.Wait(); t.Failed() {
-		return
-	}
+	c.Files = append(c.Files, testBinaries(t, "cryptodev", "engine/devcrypto", "internal/chat/place", "virtiocrypto")...)
 	v := boot(t, c)
 	const env = "VCRYPTO_TEST_DEVICE=/dev/crypto VCRYPTO_TEST_CIPHERS=aes-cbc,aes-ctr,aes-ecb,aes-gcm,aes-ccm"
 	for _, command := range []string{
@@ -149,16 +131,7 @@ func TestDevcrypto(t *testing.T) {
 		"vcrypto engines --json",
 		env + " VCRYPTO_TEST_DAEMON=/usr/bin/vcrypto /tests/virtiocrypto.test -test.v -test.run TestDaemon",
 	} {
-		out, err := try(t, v, "sh", "-c", command)
-		if err != nil {
-			t.Errorf("%s: %v\n%s", command, err, tail(out, 100))
-		}
-		if strings.Contains(out, "--- SKIP") {
-			t.Errorf("%s skipped a test:\n%s", command, tail(out, 40))
-		}
-		if strings.Contains(out, "no tests to run") {
-			t.Errorf("%s ran no test", command)
-		}
+		runTests(t, v, command)
 	}
 	cleanLog(t, v)
 }
