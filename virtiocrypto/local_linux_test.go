@@ -86,7 +86,7 @@ func (l *local) closeEvents(i int) {
 }
 
 func (l *local) kick(i int)       { l.queues[i].kick.Notify() }
-func (l *local) wait(i int) error { return await(l.queues[i].call) }
+func (l *local) wait(i int) error { return await(l.queues[i].call, patience) }
 func (l *local) broken(i int) error {
 	select {
 	case <-l.queues[i].broken:
