@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -15,6 +16,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"time"
 
 	"vcrypto/engine"
 	"vcrypto/engine/enginetest"
@@ -286,6 +288,53 @@ func TestMixedWithPublicKey(t *testing.T) {
 	}
 	if w.Held() != 0 {
 		t.Errorf("%d requests held", w.Held())
+	}
+}
+
+// TestCloseWaitsForWake: who closed a worker is not woken by it, as what Wake
+// signals may be gone, or be something else.
+func TestCloseWaitsForWake(t *testing.T) {
+	const patience, moment = 2 * time.Minute, 50 * time.Millisecond
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := k.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := open(t, engine.Params{Algorithm: engine.ECDSAP256, Key: point})
+	entered, leave, closed := make(chan struct{}), make(chan struct{}), make(chan error)
+	w, err := New().NewWorker(engine.WorkerConfig{Depth: 1, Wake: func() {
+		close(entered)
+		<-leave
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := one(t, w, &engine.Request{Session: s, Op: engine.OpVerify, Src: []byte("no signature"), AAD: make([]byte, 32)}); st != engine.BadSignature {
+		t.Errorf("status %d", st)
+	}
+	go func() { closed <- w.Close() }()
+	select {
+	case <-entered:
+	case <-time.After(patience):
+		t.Fatal("not woken")
+	}
+	select {
+	case <-closed:
+		close(leave)
+		t.Fatal("closed while the call of Wake goes on")
+	case <-time.After(moment):
+	}
+	close(leave)
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("Close does not return")
 	}
 }
 

@@ -24,6 +24,8 @@ type worker struct {
 	buf    []byte // for a request at a time
 	away   int    // requests that goroutines have
 
+	runs sync.WaitGroup // goroutines, until they have woken the owner
+
 	mu   sync.Mutex
 	some sync.Cond         // signalled when back grows
 	back []*engine.Request // done by goroutines; guarded by mu
@@ -44,7 +46,7 @@ func (w *worker) Submit(reqs []*engine.Request) int {
 		case publicSession:
 			r.Status = engine.Pending
 			w.away++
-			go w.run(s, r)
+			w.runs.Go(func() { w.run(s, r) })
 			continue
 		default:
 			r.Status = engine.Failed
@@ -102,8 +104,10 @@ func (w *worker) reapBack(done []*engine.Request, wait bool) int {
 // Held is the number of requests that were not reaped.
 func (w *worker) Held() int { return len(w.done) - w.next + w.away }
 
-// Close gives nothing back that the garbage collector does not.
+// Close waits for goroutines that gave their request back and are about to
+// wake the owner.
 func (w *worker) Close() error {
+	w.runs.Wait()
 	w.buf = nil
 	return nil
 }
