@@ -11,8 +11,10 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
+	"math/big"
 	"reflect"
 	"sync"
 	"testing"
@@ -242,6 +244,53 @@ func TestPublicKey(t *testing.T) {
 	dec := &engine.Request{Session: ps, Op: engine.OpDecrypt, Src: enc.Dst, Dst: make([]byte, 256)}
 	if s := one(t, w, dec); s != engine.OK || string(dec.Dst[:dec.N]) != "a secret" {
 		t.Errorf("decrypt: status %d, %q", s, dec.Dst[:dec.N])
+	}
+}
+
+// TestLongRSAKeys: a guest that may choose any length can have one request take
+// seconds, and with a queue full of them hold up the end of its device for hours.
+func TestLongRSAKeys(t *testing.T) {
+	// Nobody looks whether these are products of primes.
+	number := func(bits int) *big.Int {
+		n := new(big.Int).SetBit(new(big.Int), bits-1, 1)
+		return n.SetBit(n, 0, 1)
+	}
+	for _, bits := range []int{8192, 8193, 16384, 65000} {
+		key := x509.MarshalPKCS1PublicKey(&rsa.PublicKey{N: number(bits), E: 65537})
+		s, err := New().NewSession(engine.Params{Algorithm: engine.RSAPKCS1, Key: key})
+		if err == nil {
+			s.Close()
+		}
+		if bits <= rsaMaxBits && err != nil || bits > rsaMaxBits && !errors.Is(err, engine.ErrNotSupported) {
+			t.Errorf("a key of %d bits: %v", bits, err)
+		}
+	}
+	// The same for private ones: two numbers and what goes with them.
+	for _, bits := range []int{4096, 4104} {
+		p, q, one, e := number(bits), number(bits), big.NewInt(1), big.NewInt(65537)
+		q.SetBit(q, bits-2, 1) // far from p
+		var d, inverse *big.Int
+		for d == nil || inverse == nil {
+			p.Add(p, big.NewInt(2))
+			inverse = new(big.Int).ModInverse(q, p)
+			p1, q1 := new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)
+			d = new(big.Int).ModInverse(e, new(big.Int).Mul(p1, q1))
+		}
+		key, err := asn1.Marshal(struct {
+			Version                        int
+			N, E, D, P, Q, D1, D2, Inverse *big.Int
+		}{0, new(big.Int).Mul(p, q), e, d, p, q,
+			new(big.Int).Mod(d, new(big.Int).Sub(p, one)), new(big.Int).Mod(d, new(big.Int).Sub(q, one)), inverse})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := New().NewSession(engine.Params{Algorithm: engine.RSAPKCS1, Key: key, Private: true})
+		if err == nil {
+			s.Close()
+		}
+		if long := 2*bits-1 > rsaMaxBits; long != errors.Is(err, engine.ErrNotSupported) || !long && err != nil {
+			t.Errorf("a private key of two numbers of %d bits: %v", bits, err)
+		}
 	}
 }
 
