@@ -15,11 +15,11 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/binary"
+	"fmt"
 	mrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -387,17 +387,17 @@ func residentKiB(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			n, err := strconv.Atoi(strings.Fields(rest)[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
+	return kib(t, string(status), "VmRSS:")
+}
+
+// kib is the number of a field of what /proc tells.
+func kib(t *testing.T, text, field string) (n int) {
+	t.Helper()
+	_, rest, found := strings.Cut(text, field)
+	if _, err := fmt.Sscan(rest, &n); !found || err != nil {
+		t.Fatalf("there is no %s: %v", field, err)
 	}
-	t.Fatal("no VmRSS")
-	return 0
+	return n
 }
 
 // TestNothingLeaks opens, uses and closes what there is, many times.
@@ -521,17 +521,7 @@ func heapKiB(t *testing.T) int {
 	if !found {
 		t.Fatal("/proc/self/smaps has no [heap]")
 	}
-	for line := range strings.Lines(heap) {
-		if rest, ok := strings.CutPrefix(line, "Rss:"); ok {
-			n, err := strconv.Atoi(strings.Fields(rest)[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
-	}
-	t.Fatal("[heap] has no Rss")
-	return 0
+	return kib(t, heap, "Rss:")
 }
 
 // TestFlushDoesNotWait has nothing but long work in the worker.
