@@ -25,7 +25,7 @@ type localQueue struct {
 }
 
 func newLocal(m *machine) link {
-	l := &local{m: m, in: virtio.NewInstance(m.dev, virtio.Options{Log: m.o.device.Log, Polling: m.o.polling})}
+	l := &local{m: m, in: virtio.NewInstance(m.dev, virtio.Options{Log: m.o.device.Log, Polling: m.o.polling, Patience: m.o.patient})}
 	l.queues = make([]localQueue, m.dev.Queues())
 	var regions []mem.Region
 	for _, at := range []uint64{0, borderAt} {

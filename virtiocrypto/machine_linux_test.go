@@ -79,6 +79,7 @@ type options struct {
 	ring    virtqdrv.Config // of each queue
 	form    cryptodrv.Form  // of requests
 	polling virtio.Polling
+	patient time.Duration // of queues that are stopped; a local link's
 }
 
 var links = []struct {

@@ -387,6 +387,55 @@ func TestCloseWaitsForWake(t *testing.T) {
 	}
 }
 
+// TestAbandon: what was not begun comes back, and what comes after is done.
+func TestAbandon(t *testing.T) {
+	e := New()
+	for range cap(e.slots) { // others are at work
+		e.slots <- struct{}{}
+	}
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := k.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.NewSession(engine.Params{Algorithm: engine.ECDSAP256, Key: point})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	w, err := e.NewWorker(engine.WorkerConfig{Depth: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify := func() *engine.Request {
+		return &engine.Request{Session: s, Op: engine.OpVerify, Src: []byte("no signature"), AAD: make([]byte, 32)}
+	}
+	reqs := []*engine.Request{verify(), verify(), verify()}
+	w.Submit(reqs)
+	w.(engine.Abandoner).Abandon()
+	done := make([]*engine.Request, 8)
+	for n := 0; n < len(reqs); {
+		n += w.Reap(done, engine.Wait)
+	}
+	for _, r := range reqs {
+		if r.Status != engine.Failed {
+			t.Errorf("status %d", r.Status)
+		}
+	}
+	for range cap(e.slots) {
+		<-e.slots
+	}
+	if st := one(t, w, verify()); st != engine.BadSignature {
+		t.Errorf("status %d of one that came later", st)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNoAllocations: what is symmetric allocates nothing.
 func TestNoAllocations(t *testing.T) {
 	for _, s := range New().Algorithms() {

@@ -345,6 +345,63 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// TestAbandon sees that what was not begun comes back, once each, that another
+// worker's requests are done, and that later ones are.
+func TestAbandon(t *testing.T) {
+	e := open(t)
+	slow, _ := slowSession(t, e)
+	w, other := newWorker(t, e, 200, nil), newWorker(t, e, 4, nil)
+	submit := func(w engine.Worker, n int) (reqs []*engine.Request) {
+		for range n {
+			reqs = append(reqs, request(slow, engine.OpDecrypt, []byte{2}, nil, 512))
+		}
+		if w.Submit(reqs) != n {
+			t.Fatal("not all taken")
+		}
+		return reqs
+	}
+	seen := make(map[*engine.Request]bool)
+	reap := func(w engine.Worker) {
+		t.Helper()
+		done := make([]*engine.Request, 50)
+		for w.Held() > 0 {
+			for _, r := range done[:w.Reap(done, engine.Wait)] {
+				if seen[r] {
+					t.Error("a request came back twice")
+				}
+				seen[r] = true
+			}
+		}
+	}
+	threads := func(most int) {
+		e.pool.mu.Lock()
+		defer e.pool.mu.Unlock()
+		e.pool.max = most
+	}
+	most := e.pool.max
+	threads(0) // nothing begins
+	reqs, others := submit(w, 200), submit(other, 4)
+	w.(engine.Abandoner).Abandon()
+	reap(w)
+	for _, r := range reqs {
+		if r.Status != engine.Failed {
+			t.Errorf("status %d of a request that was given up", r.Status)
+		}
+	}
+	threads(most)
+	again := submit(w, 3)
+	reap(w)
+	reap(other)
+	for _, r := range append(others, again...) {
+		if r.Status != engine.OK {
+			t.Errorf("status %d of a request that was not to fail", r.Status)
+		}
+	}
+	if want := len(reqs) + len(others) + len(again); len(seen) != want {
+		t.Errorf("%d requests came back of %d", len(seen), want)
+	}
+}
+
 // TestBatchOfJobs runs public-key requests as asynchronous jobs.
 func TestBatchOfJobs(t *testing.T) {
 	e := openWith(t, engine.Options{OpenSSLProvider: "null"})
