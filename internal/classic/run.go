@@ -44,7 +44,7 @@ type Speed struct {
 }
 
 // trouble is what programs print that go on, or end well, in spite of an error.
-var trouble = regexp.MustCompile(`(?i).*(fail|not match|not detected|incorrect|differ|(ioctl|poll|fetch|crypt)\(.*\): ).*`)
+var trouble = regexp.MustCompile(`(?i).*(fail|not match|not detected|incorrect|(ioctl|poll|fetch|crypt)\(.*\): ).*`)
 
 // Run runs a program in a guest, on what is /dev/crypto there. A program that
 // measures gets its alarm after so long, for each measurement; after 0 it is
