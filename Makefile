@@ -98,7 +98,8 @@ RESULTS ?= $(CURDIR)/bin/matrix.jsonl
 test-all: test lint-report drivers check-driver ## every QEMU and kernel that Debian's suites have, every long test
 	@scripts/fetch-qemu bookworm-backports >/dev/null
 	rm -f $(RESULTS)
-	VCRYPTO_TEST_ALL=1 VCRYPTO_RESULTS=$(RESULTS) VCRYPTO_CRYPTODEV_LINUX=$(abspath $(CRYPTODEV_LINUX)) go test -count=1 -timeout 120m ./test/e2e
+	VCRYPTO_TEST_ALL=1 VCRYPTO_RESULTS=$(RESULTS) VCRYPTO_CRYPTODEV_LINUX=$(abspath $(CRYPTODEV_LINUX)) \
+		go test -count=1 -timeout 140m ./test/e2e
 	VCRYPTO_DIFFERENTIAL=10m VCRYPTO_SEED=random \
 		go test -count=1 -tags '$(TAGS)' -run '^TestDifferential$$' -v -timeout 30m ./virtiocrypto
 
