@@ -20,58 +20,62 @@ func driverTest(t *testing.T, name string) vm.File {
 	return vm.File{Host: path, Guest: "/tests/" + name}
 }
 
-// TestGuestDriver: our driver, on each way to attach a device: its own tests,
-// programs that use it in all the manners there are, and its end.
+// TestGuestDriver: our driver, on each way to attach a device and on each kernel:
+// its own tests, programs that use it in all the manners there are, and its end.
 func TestGuestDriver(t *testing.T) {
-	eachWay(t, func(t *testing.T, w way) {
-		d := w.serve(t)
-		c := withDriver(t, "")
-		c.QEMU = w.qemu.Path
-		c.CPUs = 2
-		c.Devices = attach(t, w, d.socket)
-		for _, name := range []string{"abi", "api", "compat", "modes", "async", "parallel", "lifecycle"} {
-			c.Files = append(c.Files, driverTest(t, name))
-		}
-		v := boot(t, c)
+	eachWay(t, func(t *testing.T, w way) { guestDriver(t, w, withDriver(t, "")) })
+	moreKernels(t, "", func(t *testing.T, c vm.Config) { guestDriver(t, generic(t), c) })
+}
 
-		// The nodes of a device are there for everybody.
-		nodes := run(t, v, "ls", "-l", "/dev/crypto", "/dev/cryptodev0")
-		if strings.Count(nodes, "crw-rw-rw-") != 2 {
-			t.Errorf("nodes: %s", nodes)
+// guestDriver is that for one of them.
+func guestDriver(t *testing.T, w way, c vm.Config) {
+	t.Helper()
+	d := w.serve(t)
+	c.QEMU = w.qemu.Path
+	c.CPUs = 2
+	c.Devices = attach(t, w, d.socket)
+	for _, name := range []string{"abi", "api", "compat", "modes", "async", "parallel", "lifecycle"} {
+		c.Files = append(c.Files, driverTest(t, name))
+	}
+	v := boot(t, c)
+
+	// The nodes of a device are there for everybody.
+	nodes := run(t, v, "ls", "-l", "/dev/crypto", "/dev/cryptodev0")
+	if strings.Count(nodes, "crw-rw-rw-") != 2 {
+		t.Errorf("nodes: %s", nodes)
+	}
+	api, modes := []string{"/tests/api"}, []string{"/tests/modes"}
+	if w.wholeDevice() {
+		// Here the guest is told of all algorithms.
+		api = append(api, "--require-all")
+		modes = append(modes, "--require-all")
+	}
+	for _, command := range [][]string{
+		{"vcrypto", "test"},
+		{"vcrypto", "test", "/dev/cryptodev0"},
+		{"vcrypto", "test", "--procs", "8"},
+		{"vcrypto", "test", "--procs", "8", "--shared-fd"},
+		{"vcrypto", "test", "--size", "3145728"},
+		{"/tests/abi"},
+		api,
+		{"/tests/compat"},
+		modes,
+		{"/tests/async", "--quick"},
+		{"/tests/parallel", "--quick"},
+		{"/tests/lifecycle", "--quick"},
+		{"vcrypto", "test"},
+	} {
+		if out, err := try(t, v, command[0], command[1:]...); err != nil {
+			t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, tail(out, 30))
 		}
-		api, modes := []string{"/tests/api"}, []string{"/tests/modes"}
-		if w.wholeDevice() {
-			// Here the guest is told of all algorithms.
-			api = append(api, "--require-all")
-			modes = append(modes, "--require-all")
-		}
-		for _, command := range [][]string{
-			{"vcrypto", "test"},
-			{"vcrypto", "test", "/dev/cryptodev0"},
-			{"vcrypto", "test", "--procs", "8"},
-			{"vcrypto", "test", "--procs", "8", "--shared-fd"},
-			{"vcrypto", "test", "--size", "3145728"},
-			{"/tests/abi"},
-			api,
-			{"/tests/compat"},
-			modes,
-			{"/tests/async", "--quick"},
-			{"/tests/parallel", "--quick"},
-			{"/tests/lifecycle", "--quick"},
-			{"vcrypto", "test"},
-		} {
-			if out, err := try(t, v, command[0], command[1:]...); err != nil {
-				t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, tail(out, 30))
-			}
-		}
-		run(t, v, "rmmod", "virtio_cryptodev")
-		if out, err := try(t, v, "vcrypto", "test"); err == nil || !strings.Contains(out, "/dev/crypto") {
-			t.Errorf("vcrypto test without a node: %v, %q", err, out)
-		}
-		cleanLog(t, v)
-		v.Close()
-		d.log.waitFor(t, `device reset.*counted.operations=[1-9]`)
-	})
+	}
+	run(t, v, "rmmod", "virtio_cryptodev")
+	if out, err := try(t, v, "vcrypto", "test"); err == nil || !strings.Contains(out, "/dev/crypto") {
+		t.Errorf("vcrypto test without a node: %v, %q", err, out)
+	}
+	cleanLog(t, v)
+	v.Close()
+	d.log.waitFor(t, `device reset.*counted.operations=[1-9]`)
 }
 
 // TestStopAndReset: a guest that is stopped goes on where it was; one that is
