@@ -162,13 +162,14 @@ func (r *Room) Offer(o *Offer, nick string, now time.Time) (Pending, error) {
 // when there is another hub.
 func (r *Room) Pending() []Pending { return r.pending }
 
-// Lost notes that messages may have been missed which nobody keeps. What
-// Here(true, false) returns is to be sent: who is there has to be shown anew.
+// Lost notes that messages may have been missed which nobody keeps: numbers
+// may go on anywhere, and what others answer may not have come to us. What
+// came already and waits for something before it goes on waiting, since its
+// sender may say that again. What Here(true, false) returns is to be sent: who
+// is there has to be shown anew.
 func (r *Room) Lost() {
 	for _, m := range r.members {
-		m.fresh, m.linked, m.lenient, m.resync = false, false, true, true
-		clear(m.held)
-		m.gapSince = time.Time{}
+		m.lenient, m.resync = true, true
 	}
 }
 
