@@ -10,9 +10,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -22,22 +24,27 @@ import (
 	"vcrypto/internal/chat/relay"
 )
 
-// Names in NATS.
+// Stream is the name of the stream in NATS.
+const Stream = "VCHAT"
+
+// Subjects in NATS.
 const (
-	streamName    = "VCHAT"
 	roomSubject   = "vchat.room."   // and a room's ID: in the stream
 	memberSubject = "vchat.member." // and a member's ID: not kept
 	listSubject   = "vchat.rooms"   // which rooms each hub has
 )
 
 const (
-	startTimeout   = 30 * time.Second // of NATS
-	ackTimeout     = 30 * time.Second // of what was posted
+	startTimeout   = 2 * time.Minute  // of NATS
+	askTimeout     = 3 * time.Second  // of a question: while a cluster chooses who leads, none is answered
+	ackTimeout     = 10 * time.Second // of what was posted
+	heartbeat      = 2 * time.Second  // of the server that reads the stream for us
 	listTime       = 300 * time.Millisecond
 	duplicates     = time.Minute // how long the stream knows what it has
 	maxUnconfirmed = 4096        // posts
 	stall          = 5 * time.Millisecond
 	reopenPause    = 500 * time.Millisecond
+	complainEvery  = time.Second
 	troubleAfter   = 5 * time.Second // without NATS clients are sent away
 )
 
@@ -51,7 +58,8 @@ type bus struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
 
-	reopening sync.Mutex // held by the one that looks for the stream
+	reopening  sync.Mutex   // held by the one that looks for the stream
+	complained atomic.Int64 // when we last said that something was not taken
 
 	mu          sync.RWMutex // held while a message is delivered; before rooms' locks
 	stream      jetstream.Stream
@@ -71,6 +79,7 @@ func newBus(ctx context.Context, c Config, h *Hub) (_ *bus, err error) {
 	}()
 	options := []nats.Option{
 		nats.Name("vchat hub"), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
+		nats.ReconnectBufSize(-1), // or what is posted while NATS is away passes what was lost when it went
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { h.log("NATS: %v", err) }),
 	}
 	if c.NATS == "" {
@@ -95,10 +104,38 @@ func newBus(ctx context.Context, c Config, h *Hub) (_ *bus, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("NATS: %w", err)
 	}
-	if _, err := b.open(ctx); err != nil {
+	if err := b.begin(ctx); err != nil {
 		return nil, err
 	}
 	return b, b.listen()
+}
+
+// begin opens the stream. A cluster that is about to choose who leads, or that
+// two hubs ask for the stream at once, leaves questions without an answer, or
+// says that it is not ready: it is asked again.
+func (b *bus) begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		_, err := b.open(ctx)
+		if err == nil || !notReady(err) {
+			return err
+		}
+		select {
+		case <-time.After(reopenPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// notReady says that JetStream may do later what it does not do now.
+func notReady(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, jetstream.ErrStreamNotFound) || // another hub is just making it
+		errors.As(err, &api) && api.Code == http.StatusServiceUnavailable &&
+			api.ErrorCode != jetstream.JSErrCodeJetStreamNotEnabled && api.ErrorCode != jetstream.JSErrCodeJetStreamNotEnabledForAccount
 }
 
 // withoutSecrets returns URLs as they may be logged: in NATS they may have a
@@ -142,18 +179,18 @@ func (b *bus) embed(l Limits) (err error) {
 // open finds the stream, or makes it, and reads it from now on. It says whether
 // the stream is another one than before.
 func (b *bus) open(ctx context.Context) (another bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	stream, err := b.js.Stream(ctx, streamName)
+	stream, err := b.js.Stream(ctx, Stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) { // the first hub makes it; two at once make the same
 		stream, err = b.js.CreateOrUpdateStream(ctx, b.config)
 	}
 	if err != nil {
-		return false, fmt.Errorf("open the stream %s in NATS: %w (the cluster needs JetStream)", streamName, err)
+		return false, fmt.Errorf("open the stream %s in NATS: %w (the cluster needs JetStream)", Stream, err)
 	}
 	info, err := stream.Info(ctx)
 	if err != nil {
-		return false, fmt.Errorf("open the stream %s in NATS: %w", streamName, err)
+		return false, fmt.Errorf("open the stream %s in NATS: %w", Stream, err)
 	}
 	incarnation := uint64(info.Created.UnixNano())
 	if _, now := b.source(); now == incarnation {
@@ -161,18 +198,19 @@ func (b *bus) open(ctx context.Context) (another bool, err error) {
 	}
 	// An ordered consumer gives every message once and in order, and makes
 	// itself anew when something is amiss.
-	consumer, err := b.js.OrderedConsumer(ctx, streamName, jetstream.OrderedConsumerConfig{
+	consumer, err := b.js.OrderedConsumer(ctx, Stream, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: info.State.LastSeq + 1,
 	})
 	if err != nil {
-		return false, fmt.Errorf("read the stream %s: %w", streamName, err)
+		return false, fmt.Errorf("read the stream %s: %w", Stream, err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	consume, err := consumer.Consume(func(m jetstream.Msg) { b.came(incarnation, m) },
+		jetstream.PullHeartbeat(heartbeat),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { b.hub.log("NATS: %v", err) }))
 	if err != nil {
-		return false, fmt.Errorf("read the stream %s: %w", streamName, err)
+		return false, fmt.Errorf("read the stream %s: %w", Stream, err)
 	}
 	if b.consume != nil {
 		b.consume.Stop()
@@ -219,6 +257,9 @@ func (b *bus) reopen() {
 			}
 			return
 		}
+		if b.conn.IsClosed() {
+			return
+		}
 		b.hub.log("%v; trying again", err)
 		time.Sleep(reopenPause)
 	}
@@ -226,7 +267,7 @@ func (b *bus) reopen() {
 
 func streamConfig(c Config, l Limits) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: streamName, Description: "vchat: sealed messages of rooms, for as long as members may come back for them",
+		Name: Stream, Description: "vchat: sealed messages of rooms, for as long as members may come back for them",
 		Subjects: []string{roomSubject + "*"}, Storage: jetstream.MemoryStorage, Discard: jetstream.DiscardOld,
 		MaxBytes: l.Stream, MaxAge: l.Age, MaxMsgSize: 2 * relay.MaxFrame,
 		Duplicates: min(duplicates, l.Age), Replicas: max(c.Replicas, 1), AllowDirect: true,
@@ -265,7 +306,8 @@ func (b *bus) post(ctx context.Context, room relay.ID, envelope []byte) error {
 	m := &nats.Msg{Subject: roomSubject + room.String(), Data: envelope, Header: nats.Header{}}
 	m.Header.Set(nats.MsgIdHdr, hex.EncodeToString(sum[:relay.IDSize]))
 	for {
-		_, err := b.js.PublishMsgAsync(m)
+		// Not tried again by the library: what was posted after it would pass.
+		_, err := b.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
 		if !errors.Is(err, jetstream.ErrTooManyStalledMsgs) {
 			return err
 		}
@@ -280,7 +322,10 @@ func (b *bus) post(ctx context.Context, room relay.ID, envelope []byte) error {
 // failed ends all clients when something that was posted did not get into the
 // stream: whose it was posts it again, in order with all that it posted after.
 func (b *bus) failed(err error) {
-	b.hub.log("NATS did not take a message: %v; clients are to come again", err)
+	if now := time.Now().UnixNano(); now-b.complained.Load() > int64(complainEvery) { // many may fail at once
+		b.complained.Store(now)
+		b.hub.log("NATS did not take a message: %v; clients are to come again", err)
+	}
 	b.hub.dropAll(relay.CodeTrouble)
 	go b.reopen() // it may be gone
 }
@@ -306,7 +351,7 @@ func (b *bus) direct(to relay.ID, envelope []byte) error {
 // next reads the first message of a room that comes after a number; nil if
 // there is none yet.
 func (b *bus) next(ctx context.Context, room relay.ID, after uint64) (uint64, []byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	stream, _ := b.source()
 	m, err := stream.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(roomSubject+room.String()))
@@ -322,7 +367,7 @@ func (b *bus) next(ctx context.Context, room relay.ID, after uint64) (uint64, []
 // ends asks for the numbers of the first and the last message that the stream
 // keeps.
 func (b *bus) ends(ctx context.Context) (first, last uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	stream, _ := b.source()
 	info, err := stream.Info(ctx)

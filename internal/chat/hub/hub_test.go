@@ -13,8 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
+	"vcrypto/internal/chat/hub/natstest"
 	"vcrypto/internal/chat/relay"
 	"vcrypto/internal/chat/suite"
 )
@@ -197,24 +196,9 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// natsServer starts a NATS server as a cluster of somebody else's would be.
-func natsServer(t testing.TB) string {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("NATS does not start")
-	}
-	return s.ClientURL()
-}
-
 // TestTwoHubs: one network of rooms; a client goes from one to the other.
 func TestTwoHubs(t *testing.T) {
-	url := natsServer(t)
+	url := natstest.Start(t, natstest.Options(t)).ClientURL()
 	_, addrA, stopA := start(t, Config{NATS: url})
 	_, addrB, _ := start(t, Config{NATS: url})
 	ann, bob := connect(t, addrA), connect(t, addrB)

@@ -17,9 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
 	"vcrypto/internal/chat/hub"
+	"vcrypto/internal/chat/hub/natstest"
 	"vcrypto/internal/chat/member"
 	"vcrypto/internal/chat/relay"
 	"vcrypto/internal/chat/room"
@@ -36,10 +35,21 @@ const testRoom = "#room"
 // startHub runs a hub; stop ends it before the test does.
 func startHub(t testing.TB, nats string) (addr string, stop func()) {
 	t.Helper()
-	h, err := hub.New(context.Background(), hub.Config{NATS: nats, Limits: hub.Limits{Posts: 1e6, PostsBurst: 1e6}, Log: func(f string, a ...any) { t.Logf("hub: "+f, a...) }})
+	h, err := newHub(t, hub.Config{NATS: nats})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serve(t, h)
+}
+
+func newHub(t testing.TB, c hub.Config) (*hub.Hub, error) {
+	c.Limits = hub.Limits{Posts: 1e6, PostsBurst: 1e6}
+	c.Log = func(f string, a ...any) { t.Logf("hub: "+f, a...) }
+	return hub.New(context.Background(), c)
+}
+
+func serve(t testing.TB, h *hub.Hub) (addr string, stop func()) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -54,20 +64,6 @@ func startHub(t testing.TB, nats string) (addr string, stop func()) {
 	})
 	t.Cleanup(stop)
 	return l.Addr().String(), stop
-}
-
-func natsServer(t testing.TB) string {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("NATS does not start")
-	}
-	return s.ClientURL()
 }
 
 // user is a client whose events are kept.
@@ -235,7 +231,7 @@ func TestTalk(t *testing.T) {
 // in order.
 func TestHubDies(t *testing.T) {
 	t.Parallel()
-	nats := natsServer(t)
+	nats := natstest.Start(t, natstest.Options(t)).ClientURL()
 	addrA, stopA := startHub(t, nats)
 	addrB, _ := startHub(t, nats)
 	ann, bob := join(t, "ann", addrA, addrB), join(t, "bob", addrB, addrA)
