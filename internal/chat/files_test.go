@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -112,6 +113,51 @@ func (s *stranger) hears(k wire.Kind) []byte {
 	}
 }
 
+func (s *stranger) refused() transfer.Refusal {
+	s.t.Helper()
+	r, err := transfer.ParseRefusal(s.hears(wire.Refuse))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r
+}
+
+// TestFileGrows: a file that is longer than it was offered ends, at both ends,
+// with the reason.
+func TestFileGrows(t *testing.T) {
+	l, c := newEnd(t, open(t, "from the listener")), newEnd(t, open(t, "from the caller"))
+	ann, bob := newBox(t), newBox(t)
+	l.Files, c.Files = ann.Files, bob.Files
+	addr, _ := l.serve(t, true)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Connect(ctx, addr) }()
+	l.out.await(t, "from the caller")
+	path := filepath.Join(t.TempDir(), "log.txt")
+	if err := os.WriteFile(path, make([]byte, 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := ann.Send(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 101); err != nil {
+		t.Fatal(err)
+	}
+	offer := bob.await("the offer", func(e FileEvent) bool { return e.State == FileOffered })
+	if err := bob.Accept(offer.Number); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []FileEvent{bob.ended(offer.Number, false), ann.ended(1, true)} {
+		if !strings.Contains(end.Text, "longer or shorter") || end.Saved != "" {
+			t.Errorf("%+v", end)
+		}
+	}
+	cancel()
+	if err := wait(t, done); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestFileBothWays: a file there and another back at once, while both talk.
 func TestFileBothWays(t *testing.T) {
 	l, c := newEnd(t, open(t, "from the listener")), newEnd(t, open(t, "from the caller"))
@@ -163,8 +209,8 @@ func TestFilesRefused(t *testing.T) {
 	s := newStranger(t, l, addr)
 	o := transfer.Offer{ID: [16]byte{1}, Size: 5, Name: "\x1b[2J"}
 	s.says(wire.Offer, o.Marshal())
-	if id := s.hears(wire.Refuse); !bytes.Equal(id, o.ID[:]) {
-		t.Errorf("refused %x", id)
+	if r := s.refused(); r != (transfer.Refusal{ID: o.ID, Reason: transfer.Declined}) {
+		t.Errorf("refused %+v", r)
 	}
 	s.says(wire.Data, []byte("hello"))
 	l.out.await(t, "hello")
@@ -193,10 +239,11 @@ func TestHostileFiles(t *testing.T) {
 	s.says(wire.Block, block(o.ID, 0, content))
 	get := transfer.Request{ID: [16]byte{7}, Offset: 0, Blocks: 1}
 	s.says(wire.Get, get.Append(nil))
-	if id := s.hears(wire.Refuse); !bytes.Equal(id, get.ID[:]) {
-		t.Errorf("refused %x", id)
+	r := s.refused()
+	if r != (transfer.Refusal{ID: get.ID, Reason: transfer.Gone}) {
+		t.Errorf("refused %+v", r)
 	}
-	s.says(wire.Refuse, get.ID[:])
+	s.says(wire.Refuse, r.Append(nil))
 	if all, _ := os.ReadDir(ann.folder); len(all) != 0 {
 		t.Errorf("there is %v before it was accepted", all)
 	}

@@ -81,6 +81,11 @@ type user struct {
 // join starts a client and brings it into the room.
 func join(t testing.TB, nick string, addrs ...string) *user {
 	t.Helper()
+	return joinIn(t, testRoom, nick, addrs...)
+}
+
+func joinIn(t testing.TB, in, nick string, addrs ...string) *user {
+	t.Helper()
 	key, err := room.NewKey([]byte("0123456789abcdef0123456789abcdef"))
 	if err != nil {
 		t.Fatal(err)
@@ -113,11 +118,23 @@ func join(t testing.TB, nick string, addrs ...string) *user {
 			}
 		}
 	})
-	if err := u.Join(testRoom); err != nil {
-		t.Fatal(err)
-	}
-	u.await(func(e member.Event) bool { return e.Type == member.Entered }, "to be in the room")
+	u.enter(in)
 	return u
+}
+
+// enter brings a user into a room.
+func (u *user) enter(in string) {
+	u.t.Helper()
+	if err := u.Join(in); err != nil {
+		u.t.Fatal(err)
+	}
+	u.await(func(e member.Event) bool { return e.Type == member.Entered && e.Room == in }, "to be in "+in)
+}
+
+// met is who has a nick in a room, as soon as that is known.
+func (u *user) met(in, nick string) room.ID {
+	u.t.Helper()
+	return u.await(func(e member.Event) bool { return e.Type == room.Came && e.Nick == nick && e.Room == in }, "for "+nick).Person
 }
 
 func show(e member.Event) string {
@@ -194,7 +211,7 @@ func TestTalk(t *testing.T) {
 	bob.knows("ann")
 	ann.say("hello bob")
 	bob.hears("hello bob")
-	if err := bob.Tell(t.Context(), testRoom, "ann", "psst", false); err != nil {
+	if err := bob.Tell(t.Context(), testRoom, ann.ID(), "psst", false); err != nil {
 		t.Fatal(err)
 	}
 	if e := ann.await(func(e member.Event) bool { return e.Type == room.Told }, "to be told"); e.Text != "psst" || e.Nick != "bob" {
@@ -207,8 +224,8 @@ func TestTalk(t *testing.T) {
 	if err := ann.SetNick("bob"); err == nil {
 		t.Error("ann took bob's nick")
 	}
-	if ignored, err := bob.Ignore("anna"); !ignored || err != nil {
-		t.Error(ignored, err)
+	if who, ignored, err := bob.Ignore(testRoom, "anna"); !ignored || err != nil || who.ID != ann.ID() {
+		t.Error(who, ignored, err)
 	}
 	ann.say("do you hear me?")
 	if err := ann.SetTopic(t.Context(), testRoom, "nothing"); err != nil {
@@ -451,7 +468,7 @@ func TestFile(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := ann.Send(t.Context(), testRoom, "bob", path); err != nil {
+	if err := ann.Send(t.Context(), testRoom, bob.ID(), path); err != nil {
 		t.Fatal(err)
 	}
 	offer := bob.await(func(e member.Event) bool { return e.Type == room.Offered }, "for the offer")
@@ -498,7 +515,7 @@ func TestFileResumes(t *testing.T) {
 	os.WriteFile(path, content, 0o600)
 	os.WriteFile(filepath.Join(bob.dir, "notes.txt"), []byte("mine"), 0o600)
 	offer := func(n int) member.Event {
-		if err := ann.Send(t.Context(), testRoom, "", path); err != nil {
+		if err := ann.Send(t.Context(), testRoom, room.ID{}, path); err != nil {
 			t.Fatal(err)
 		}
 		return bob.await(func(e member.Event) bool { return e.Type == room.Offered && e.Offer == n }, "for the offer")

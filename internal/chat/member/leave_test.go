@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package member_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"vcrypto/internal/chat/member"
+	"vcrypto/internal/chat/relay"
+	"vcrypto/internal/chat/room"
+)
+
+// TestPartWhileAway: who leaves a room while there is no hub loses nothing that
+// was said there, is told so, and may enter it again.
+func TestPartWhileAway(t *testing.T) {
+	t.Parallel()
+	addr, _ := startHub(t, "")
+	var away atomic.Bool
+	far, cut := relayed(t, addr, func(f *relay.Frame) []*relay.Frame {
+		if away.Load() {
+			return nil // so it lets nobody in
+		}
+		return []*relay.Frame{f}
+	})
+	ann, bob := join(t, "ann", addr), join(t, "bob", far)
+	ann.knows("bob")
+	bob.knows("ann")
+	away.Store(true)
+	cut()
+	bob.await(func(e member.Event) bool { return e.Type == member.Away }, "to lose the hub")
+	bob.say("one")
+	bob.say("two")
+	if err := bob.Part(testRoom); err != nil {
+		t.Fatal(err)
+	}
+	out := bob.await(func(e member.Event) bool { return e.Type == member.Parted }, "to be out")
+	bob.await(func(e member.Event) bool {
+		return e.Type == member.Info && strings.HasPrefix(e.Text, "2 of your messages")
+	}, "to be told")
+	if err := bob.Say(t.Context(), testRoom, "three"); err == nil {
+		t.Error("bob says something where he is not")
+	}
+	if err := bob.Join(testRoom); err != nil {
+		t.Fatal(err)
+	}
+	away.Store(false)
+	cut()
+	ann.hears("two")
+	ann.await(func(e member.Event) bool { return e.Type == room.Went && e.Person == bob.ID() }, "for bob to go")
+	bob.await(func(e member.Event) bool { return e.Type == member.Entered && e.Time.After(out.Time) }, "to be in again")
+	bob.say("three")
+	ann.hears("three")
+	if got, want := ann.seen(func(e member.Event) bool { return e.Type == room.Said }), []string{"message bob one", "message bob two", "message bob three"}; !slices.Equal(got, want) {
+		t.Errorf("ann heard %q", got)
+	}
+	ann.noWarnings()
+	bob.noWarnings()
+}
+
+// TestQuitAfterPart: who leaves the program, too, waits for what was said.
+func TestQuitAfterPart(t *testing.T) {
+	t.Parallel()
+	addr, _ := startHub(t, "")
+	var away atomic.Bool
+	far, cut := relayed(t, addr, func(f *relay.Frame) []*relay.Frame {
+		if away.Load() {
+			return nil
+		}
+		return []*relay.Frame{f}
+	})
+	ann, bob := join(t, "ann", addr), join(t, "bob", far)
+	ann.knows("bob")
+	bob.knows("ann")
+	away.Store(true)
+	cut()
+	bob.await(func(e member.Event) bool { return e.Type == member.Away }, "to lose the hub")
+	bob.say("one")
+	if err := bob.Part(testRoom); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := bob.Quit(ctx); err == nil {
+		t.Error("bob leaves without a word, with something unsaid")
+	}
+	away.Store(false)
+	cut()
+	ctx, cancel = context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := bob.Quit(ctx); err != nil {
+		t.Error(err)
+	}
+	ann.hears("one")
+}
