@@ -47,7 +47,7 @@ func TestOneNickTwoConversations(t *testing.T) {
 		}
 	}
 	if len(tabs) != len(u.rooms) {
-		t.Errorf("tabs are %q", tabs)
+		t.Errorf("tabs are %v", tabs)
 	}
 
 	// And where there are no more rooms to be had, none is called as another.
