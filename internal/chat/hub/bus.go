@@ -3,8 +3,6 @@
 package hub
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -39,9 +37,8 @@ const (
 	askTimeout     = 3 * time.Second  // of a question: while a cluster chooses who leads, none is answered
 	ackTimeout     = 10 * time.Second // of what was posted
 	heartbeat      = 2 * time.Second  // of the server that reads the stream for us
-	listTime       = 300 * time.Millisecond
-	duplicates     = time.Minute // how long the stream knows what it has
-	maxUnconfirmed = 4096        // posts
+	duplicates     = time.Minute      // how long the stream knows what it has
+	maxUnconfirmed = 4096             // posts
 	stall          = 5 * time.Millisecond
 	reopenPause    = 500 * time.Millisecond
 	complainEvery  = time.Second
@@ -58,6 +55,7 @@ type bus struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
 
+	questions  sync.Map     // for other hubs' rooms: the subjects where answers are to go
 	reopening  sync.Mutex   // held by the one that looks for the stream
 	complained atomic.Int64 // when we last said that something was not taken
 
@@ -283,11 +281,10 @@ func (b *bus) listen() error {
 	}); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	_, err := b.conn.Subscribe(listSubject, func(m *nats.Msg) {
-		f := relay.Frame{Type: relay.Rooms, Rooms: b.hub.listed()}
-		m.Respond(f.Append(nil)) // who asked waits a moment only
-	})
-	return err
+	if err := b.answerLists(); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	return nil
 }
 
 func subjectID(subject, prefix string) (id relay.ID, ok bool) {
@@ -375,36 +372,6 @@ func (b *bus) ends(ctx context.Context) (first, last uint64, err error) {
 		return 0, 0, fmt.Errorf("ask for the stream's state: %w", err)
 	}
 	return info.State.FirstSeq, info.State.LastSeq, nil
-}
-
-// list asks all hubs for their rooms.
-func (b *bus) list() []relay.Listed {
-	inbox, err := b.conn.SubscribeSync(b.conn.NewRespInbox())
-	if err != nil {
-		return nil
-	}
-	defer inbox.Unsubscribe()
-	if b.conn.PublishRequest(listSubject, inbox.Subject, nil) != nil {
-		return nil
-	}
-	var all []relay.Listed
-	have := map[relay.ID]bool{}
-	for end := time.Now().Add(listTime); ; {
-		m, err := inbox.NextMsg(time.Until(end))
-		if err != nil {
-			return all
-		}
-		f, err := relay.Read(bufio.NewReader(bytes.NewReader(m.Data)))
-		if err != nil || f.Type != relay.Rooms {
-			continue
-		}
-		for _, l := range f.Rooms {
-			if !have[l.Room] && len(l.Label) <= relay.MaxLabel && len(all) < relay.MaxListed {
-				have[l.Room] = true
-				all = append(all, l)
-			}
-		}
-	}
 }
 
 func (b *bus) close() {
