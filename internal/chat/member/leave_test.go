@@ -61,7 +61,8 @@ func TestPartWhileAway(t *testing.T) {
 	bob.noWarnings()
 }
 
-// TestQuitAfterPart: who leaves the program, too, waits for what was said.
+// TestQuitAfterPart: who leaves the program, too, waits for what was said and
+// for the goodbye.
 func TestQuitAfterPart(t *testing.T) {
 	t.Parallel()
 	addr, _ := startHub(t, "")
@@ -94,5 +95,7 @@ func TestQuitAfterPart(t *testing.T) {
 	if err := bob.Quit(ctx); err != nil {
 		t.Error(err)
 	}
+	bob.stop()
 	ann.hears("one")
+	ann.await(func(e member.Event) bool { return e.Type == room.Went && e.Person == bob.ID() }, "for bob to go")
 }
