@@ -122,17 +122,29 @@ func (s *stranger) refused() transfer.Refusal {
 	return r
 }
 
-// TestFileGrows: a file that is longer than it was offered ends, at both ends,
-// with the reason.
-func TestFileGrows(t *testing.T) {
+// talking are two who talk, with their files. leave ends it.
+func talking(t *testing.T) (ann, bob *box, leave func()) {
 	l, c := newEnd(t, open(t, "from the listener")), newEnd(t, open(t, "from the caller"))
-	ann, bob := newBox(t), newBox(t)
+	ann, bob = newBox(t), newBox(t)
 	l.Files, c.Files = ann.Files, bob.Files
 	addr, _ := l.serve(t, true)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- c.Connect(ctx, addr) }()
 	l.out.await(t, "from the caller")
+	c.out.await(t, "from the listener")
+	return ann, bob, func() {
+		cancel()
+		if err := wait(t, done); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestFileGrows: a file that is longer than it was offered ends, at both ends,
+// with the reason.
+func TestFileGrows(t *testing.T) {
+	ann, bob, end := talking(t)
 	path := filepath.Join(t.TempDir(), "log.txt")
 	if err := os.WriteFile(path, make([]byte, 100), 0o600); err != nil {
 		t.Fatal(err)
@@ -147,28 +159,17 @@ func TestFileGrows(t *testing.T) {
 	if err := bob.Accept(offer.Number); err != nil {
 		t.Fatal(err)
 	}
-	for _, end := range []FileEvent{bob.ended(offer.Number, false), ann.ended(1, true)} {
-		if !strings.Contains(end.Text, "longer or shorter") || end.Saved != "" {
-			t.Errorf("%+v", end)
+	for _, e := range []FileEvent{bob.ended(offer.Number, false), ann.ended(1, true)} {
+		if !strings.Contains(e.Text, "longer or shorter") || e.Saved != "" {
+			t.Errorf("%+v", e)
 		}
 	}
-	cancel()
-	if err := wait(t, done); err != nil {
-		t.Error(err)
-	}
+	end()
 }
 
 // TestFileBothWays: a file there and another back at once, while both talk.
 func TestFileBothWays(t *testing.T) {
-	l, c := newEnd(t, open(t, "from the listener")), newEnd(t, open(t, "from the caller"))
-	ann, bob := newBox(t), newBox(t)
-	l.Files, c.Files = ann.Files, bob.Files
-	addr, _ := l.serve(t, true)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- c.Connect(ctx, addr) }()
-	l.out.await(t, "from the caller")
-	c.out.await(t, "from the listener")
+	ann, bob, leave := talking(t)
 
 	content := map[*box][]byte{}
 	for b, size := range map[*box]int{ann: 3<<20 + 17, bob: 2 << 20} {
@@ -195,10 +196,7 @@ func TestFileBothWays(t *testing.T) {
 			t.Errorf("%+v: %d bytes, %v", end, len(got), err)
 		}
 	}
-	cancel()
-	if err := wait(t, done); err != nil {
-		t.Error(err)
-	}
+	leave()
 }
 
 // TestFilesRefused: an end that only has bytes to show takes no files, says

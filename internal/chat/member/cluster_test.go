@@ -5,7 +5,6 @@ package member_test
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 
@@ -57,14 +56,7 @@ func TestCluster(t *testing.T) {
 		if u == ann {
 			from = bob
 		}
-		u.hears(fmt.Sprintf("%s %d", from.name, each-1))
-		var want []string
-		for n := range each {
-			want = append(want, fmt.Sprintf("message %s %s %d", from.name, from.name, n))
-		}
-		if got := u.seen(func(e member.Event) bool { return e.Type == room.Said && e.Nick == from.name }); !slices.Equal(got, want) {
-			t.Errorf("%s heard %d messages of %s: %q", u.name, len(got), from.name, got)
-		}
+		u.heardAll(from, each)
 		// What was under way when the leader ended may be overtaken by what was
 		// said after it, and is put right.
 		if all := u.seen(func(e member.Event) bool { return e.Type == room.Warning && e.Problem != room.Disorder }); len(all) > 0 {

@@ -14,24 +14,30 @@ import (
 	"vcrypto/internal/chat/room"
 )
 
-// TestPartWhileAway: who leaves a room while there is no hub loses nothing that
-// was said there, is told so, and may enter it again.
-func TestPartWhileAway(t *testing.T) {
-	t.Parallel()
+// away are ann, and bob for whom there is no hub until back is called.
+func away(t *testing.T) (ann, bob *user, back func()) {
 	addr, _ := startHub(t, "")
-	var away atomic.Bool
+	var gone atomic.Bool
 	far, cut := relayed(t, addr, func(f *relay.Frame) []*relay.Frame {
-		if away.Load() {
+		if gone.Load() {
 			return nil // so it lets nobody in
 		}
 		return []*relay.Frame{f}
 	})
-	ann, bob := join(t, "ann", addr), join(t, "bob", far)
+	ann, bob = join(t, "ann", addr), join(t, "bob", far)
 	ann.knows("bob")
 	bob.knows("ann")
-	away.Store(true)
+	gone.Store(true)
 	cut()
 	bob.await(func(e member.Event) bool { return e.Type == member.Away }, "to lose the hub")
+	return ann, bob, func() { gone.Store(false); cut() }
+}
+
+// TestPartWhileAway: who leaves a room while there is no hub loses nothing that
+// was said there, is told so, and may enter it again.
+func TestPartWhileAway(t *testing.T) {
+	t.Parallel()
+	ann, bob, back := away(t)
 	bob.say("one")
 	bob.say("two")
 	if err := bob.Part(testRoom); err != nil {
@@ -47,8 +53,7 @@ func TestPartWhileAway(t *testing.T) {
 	if err := bob.Join(testRoom); err != nil {
 		t.Fatal(err)
 	}
-	away.Store(false)
-	cut()
+	back()
 	ann.hears("two")
 	ann.await(func(e member.Event) bool { return e.Type == room.Went && e.Person == bob.ID() }, "for bob to go")
 	bob.await(func(e member.Event) bool { return e.Type == member.Entered && e.Time.After(out.Time) }, "to be in again")
@@ -65,20 +70,7 @@ func TestPartWhileAway(t *testing.T) {
 // for the goodbye.
 func TestQuitAfterPart(t *testing.T) {
 	t.Parallel()
-	addr, _ := startHub(t, "")
-	var away atomic.Bool
-	far, cut := relayed(t, addr, func(f *relay.Frame) []*relay.Frame {
-		if away.Load() {
-			return nil
-		}
-		return []*relay.Frame{f}
-	})
-	ann, bob := join(t, "ann", addr), join(t, "bob", far)
-	ann.knows("bob")
-	bob.knows("ann")
-	away.Store(true)
-	cut()
-	bob.await(func(e member.Event) bool { return e.Type == member.Away }, "to lose the hub")
+	ann, bob, back := away(t)
 	bob.say("one")
 	if err := bob.Part(testRoom); err != nil {
 		t.Fatal(err)
@@ -88,8 +80,7 @@ func TestQuitAfterPart(t *testing.T) {
 	if err := bob.Quit(ctx); err == nil {
 		t.Error("bob leaves without a word, with something unsaid")
 	}
-	away.Store(false)
-	cut()
+	back()
 	ctx, cancel = context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := bob.Quit(ctx); err != nil {

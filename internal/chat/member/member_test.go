@@ -195,6 +195,20 @@ func (u *user) say(text string) {
 	}
 }
 
+// heardAll waits until another has counted to the end, and fails unless all of
+// it was shown, once and in order.
+func (u *user) heardAll(from *user, each int) {
+	u.t.Helper()
+	u.hears(fmt.Sprintf("%s %d", from.name, each-1))
+	var want []string
+	for n := range each {
+		want = append(want, fmt.Sprintf("message %s %s %d", from.name, from.name, n))
+	}
+	if got := u.seen(func(e member.Event) bool { return e.Type == room.Said && e.Nick == from.name }); !slices.Equal(got, want) {
+		u.t.Errorf("%s heard %d messages of %s: %q", u.name, len(got), from.name, got)
+	}
+}
+
 // noWarnings fails if something was wrong.
 func (u *user) noWarnings() {
 	u.t.Helper()
@@ -279,14 +293,7 @@ func TestHubDies(t *testing.T) {
 			if from == u {
 				continue
 			}
-			u.hears(fmt.Sprintf("%s %d", from.name, each-1))
-			var want []string
-			for n := range each {
-				want = append(want, fmt.Sprintf("message %s %s %d", from.name, from.name, n))
-			}
-			if got := u.seen(func(e member.Event) bool { return e.Type == room.Said && e.Nick == from.name }); !slices.Equal(got, want) {
-				t.Errorf("%s heard %d messages of %s: %q", u.name, len(got), from.name, got)
-			}
+			u.heardAll(from, each)
 		}
 		u.noWarnings()
 	}

@@ -65,6 +65,9 @@ func TestOneNickTwoPersons(t *testing.T) {
 			t.Errorf("ann was told %+v", e)
 		}
 	}
+	if _, err := ann.Who(member.Alone(one.ID())); err == nil || !strings.Contains(err.Error(), "name a room") {
+		t.Errorf("who is in a conversation: %v", err)
+	}
 	if err := ann.Tell(t.Context(), "", room.ID{1}, "anybody?", false); err == nil {
 		t.Error("told nobody")
 	}

@@ -3,6 +3,7 @@
 package member
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -103,6 +104,9 @@ func (c *Client) forget(p *place) {
 func (c *Client) find(name string) (*place, error) {
 	if p := c.rooms[c.Key.RoomID(safetext.Room(name))]; p != nil && !p.leaving {
 		return p, nil
+	}
+	if _, alone := ParseAlone(name); alone {
+		return nil, errors.New("you are in a conversation with one alone: name a room, #ROOM")
 	}
 	return nil, fmt.Errorf("you are not in %s", safetext.Line(name))
 }
