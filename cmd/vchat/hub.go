@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"log"
 	"net"
 	"os"
@@ -32,6 +33,9 @@ the cluster needs JetStream. Without it the hub is a network of its own.`,
 			addr, err := chat.Address(strings.Join(args, ""))
 			if err != nil {
 				return usageError{err}
+			}
+			if c.NATS == "" && (c.Credentials != "" || c.Replicas > 1) {
+				return usageError{errors.New("--nats-creds and --nats-replicas are for a cluster: name it with --nats URL")}
 			}
 			logger := log.New(os.Stderr, "vchat: ", 0)
 			c.Log = logger.Printf

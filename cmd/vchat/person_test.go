@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -121,6 +122,29 @@ func TestPeople(t *testing.T) {
 	ann.sees("bob·1!")
 	bob.presses("M-2")
 	bob.sees("* │ ann waves")
+
+	// So is one with somebody else of that nick, who is in another room.
+	ann.types("/join #dogs")
+	ann.presses("Enter")
+	ann.sees("you are in #dogs")
+	in, types := io.Pipe()
+	other := start(t, in, "join", "--psk-file", key, "--nick", "bob", addr, "#dogs")
+	other.says("annie has come")
+	io.WriteString(types, "/msg annie I am not who you think\n")
+	if _, err := ann.tty.Await("two bobs", func(rows []string) bool {
+		return strings.Count(rows[0], "bob~") == 2 && strings.Contains(rows[0], "·1!")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ann.presses("M-a")
+	ann.sees("bob │ I am not who you think")
+	ann.types("which bob is this?")
+	ann.presses("Enter")
+	other.shows("*annie* which bob is this?")
+	types.Close()
+	other.exits(exitOK)
+	ann.presses("M-2")
+	ann.sees("bob ┃ ann: are you there?")
 
 	// A file, which ann is asked about.
 	content := strings.Repeat("a line of the note\n", 10_000)

@@ -30,13 +30,13 @@ func TestRoomOfPrograms(t *testing.T) {
 	inAnn, annTypes := io.Pipe()
 	ann := start(t, inAnn, "join", "--psk-file", key, "--nick", "nick-of-ann", p.addr, "#secret-room")
 	ann.says("you are in #secret-room as nick-of-ann")
-	bob := start(t, strings.NewReader("attack at dawn\n/msg nick-of-ann nine, to be exact\n/me sharpens a pencil\n//shrug\n"),
+	bob := start(t, strings.NewReader("attack at dawn\n/msg nobody nine, to be exact\n/me sharpens a pencil\n//shrug\n"),
 		"join", "--psk-file", key, "--nick", "nick-of-bob", "--crypto", "gocrypto", "--stay", p.addr, "#secret-room")
 	ann.shows("#secret-room <nick-of-bob> attack at dawn\n")
 	ann.shows("#secret-room * nick-of-bob sharpens a pencil\n")
 	ann.shows("#secret-room <nick-of-bob> /shrug\n")
 	ann.says("nick-of-bob has come")
-	bob.says("nick-of-ann is in no room with you") // she had not shown yet to be there
+	bob.says("nobody is in no room with you")
 	bob.says("nick-of-ann has come")
 	io.WriteString(annTypes, "/msg nick-of-bob agreed, quietly\n/topic of the day\n")
 	bob.shows("*nick-of-ann* agreed, quietly\n")

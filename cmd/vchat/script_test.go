@@ -31,6 +31,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", filepath.Dir(program)+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Setenv("GORACE", os.Getenv("GORACE"))
+			e.Values[listenerKey{}] = &listener{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -41,13 +42,13 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// listener is the one of a script.
+// listener is the one of a script, which keeps it: scripts run at once.
 type listener struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 }
 
-var listeners = map[*testscript.TestScript]*listener{} // scripts run one at a time
+type listenerKey struct{}
 
 func startListener(ts *testscript.TestScript, neg bool, args []string) {
 	out, err := os.Create(ts.MkAbs("out"))
@@ -56,14 +57,15 @@ func startListener(ts *testscript.TestScript, neg bool, args []string) {
 	errs, err := os.Create(ts.MkAbs("err"))
 	ts.Check(err)
 	defer errs.Close()
-	l := &listener{exec.Command(program, append([]string{"listen", "127.0.0.1:0"}, args...)...), make(chan struct{})}
+	l := ts.Value(listenerKey{}).(*listener)
+	cmd, exited := exec.Command(program, append([]string{"listen", "127.0.0.1:0"}, args...)...), make(chan struct{})
+	l.cmd, l.exited = cmd, exited
 	l.cmd.Dir = ts.MkAbs(".")
 	l.cmd.Stdout, l.cmd.Stderr = out, errs
 	l.cmd.Env = append(os.Environ(), "VCHAT_PSK="+ts.Getenv("VCHAT_PSK"), "VCHAT_PASSPHRASE="+ts.Getenv("VCHAT_PASSPHRASE"))
 	ts.Check(l.cmd.Start())
-	go func() { l.cmd.Wait(); close(l.exited) }()
-	ts.Defer(func() { l.cmd.Process.Kill(); <-l.exited })
-	listeners[ts] = l
+	go func() { cmd.Wait(); close(exited) }()
+	ts.Defer(func() { cmd.Process.Kill(); <-exited })
 	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
 		said, err := os.ReadFile(errs.Name())
 		ts.Check(err)
@@ -78,7 +80,7 @@ func startListener(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func stopListener(ts *testscript.TestScript, neg bool, args []string) {
-	l := listeners[ts]
+	l := ts.Value(listenerKey{}).(*listener)
 	if !strings.Contains(strings.Join(l.cmd.Args, " "), "--once") {
 		if err := l.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			ts.Fatalf("%v", err)

@@ -3,9 +3,7 @@
 package chat
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"sync"
 
 	"vcrypto/internal/chat/transfer"
@@ -59,20 +57,7 @@ type Files struct {
 	events  []FileEvent // to be shown when mu is free
 }
 
-type outgoing struct {
-	*transfer.Outgoing
-	number int
-	want   transfer.Request // what is left of the last request
-	sent   int64            // the farthest
-}
-
-type incoming struct {
-	transfer.Incoming
-	number int
-	ask    bool // for what comes next
-	done   bool // all has come, and is being checked
-}
-
+// record waits to be sent.
 type record struct {
 	kind wire.Kind
 	p    []byte
@@ -131,122 +116,12 @@ func (f *Files) Close() {
 	clear(f.offers)
 }
 
-var errNobody = errors.New("nobody is connected")
-
-// Send offers a file to the peer. It reads it once, for its SHA-256.
-func (f *Files) Send(path string) error {
-	file, err := transfer.Open(path)
-	if err != nil {
-		return err
-	}
-	err = f.with(func() error {
-		switch {
-		case !f.talking:
-			return errNobody
-		case len(f.records) >= maxRecords:
-			return errors.New("the peer does not read")
-		}
-		f.withdraw(maxOffered - 1)
-		f.last++
-		f.offered[file.ID] = &outgoing{Outgoing: file, number: f.last}
-		f.records = append(f.records, record{wire.Offer, file.Marshal()})
-		f.events = append(f.events, FileEvent{State: FileOffered, Own: true, Number: f.last, Name: file.Name, Size: file.Size})
-		f.poke()
-		return nil
-	})
-	if err != nil {
-		return errors.Join(err, file.Close())
-	}
-	return nil
-}
-
-// withdraw lets the oldest of our offers go until so many are left. f.mu is
-// held.
-func (f *Files) withdraw(left int) {
-	for len(f.offered) > left {
-		var oldest *outgoing
-		for _, o := range f.offered {
-			if oldest == nil || o.number < oldest.number {
-				oldest = o
-			}
-		}
-		f.forget(oldest, fmt.Sprintf("on offer no more: at most %d files are", maxOffered))
-	}
-}
-
-// forget ends an offer of ours. f.mu is held.
-func (f *Files) forget(o *outgoing, why string) {
-	o.Close()
-	delete(f.offered, o.ID)
-	f.events = append(f.events, FileEvent{State: FileEnded, Own: true, Number: o.number, Name: o.Name, Size: o.Size, Done: o.sent, Text: why})
-}
-
-// Accept begins to take a file, or goes on. If nobody is connected it does
-// when somebody is.
-func (f *Files) Accept(number int) error {
-	return f.with(func() error {
-		i := f.offers[number]
-		switch {
-		case i == nil:
-			return fmt.Errorf("no file %d is on offer", number)
-		case i.Taken():
-			return fmt.Errorf("file %d is coming already", number)
-		}
-		if err := i.Take(f.folder); err != nil {
-			return err
-		}
-		f.goOn(i)
-		return nil
-	})
-}
-
-// goOn asks for what comes next of a file, or ends it. f.mu is held.
-func (f *Files) goOn(i *incoming) {
-	if !i.Complete() {
-		i.ask = true
-		f.poke()
-		return
-	}
-	i.done = true
-	finish := i.Finish(f.folder) // it fails, if meanwhile it is declined
-	go func() {
-		saved, err := finish()
-		f.with(func() error {
-			text := "complete: its SHA-256 is right"
-			if err != nil {
-				text = err.Error()
-			}
-			f.drop(i, text, saved)
-			return nil
-		})
-	}()
-}
-
-// drop ends an offer of the peer's. f.mu is held.
-func (f *Files) drop(i *incoming, why, saved string) {
-	i.Close()
-	delete(f.offers, i.number)
-	f.events = append(f.events, FileEvent{State: FileEnded, Number: i.number, Name: i.Name, Size: i.Size, Done: i.Have(), Text: why, Saved: saved})
-}
-
-// Decline lets an offer go.
-func (f *Files) Decline(number int) error {
-	return f.with(func() error {
-		i := f.offers[number]
-		if i == nil {
-			return fmt.Errorf("no file %d is on offer", number)
-		}
-		f.drop(i, "declined", "")
-		f.refuse(i.ID)
-		return nil
-	})
-}
-
 // refuse tells the peer that a file is not wanted, or not to be had. If too
 // much waits it is not told. f.mu is held.
-func (f *Files) refuse(id [transfer.IDSize]byte) {
+func (f *Files) refuse(id [transfer.IDSize]byte, why transfer.Reason) {
 	if f.talking && len(f.records) < maxRecords {
-		f.records = append(f.records, record{wire.Refuse, id[:]})
+		r := transfer.Refusal{ID: id, Reason: why}
+		f.records = append(f.records, record{wire.Refuse, r.Append(nil)})
 		f.poke()
 	}
 }
@@ -295,7 +170,11 @@ func (f *Files) received(k wire.Kind, p []byte) error {
 			}
 			return err
 		case wire.Refuse:
-			f.refused([transfer.IDSize]byte(p))
+			r, err := transfer.ParseRefusal(p)
+			if err == nil {
+				f.refused(r)
+			}
+			return err
 		}
 		return nil
 	})
@@ -305,127 +184,17 @@ func (f *Files) received(k wire.Kind, p []byte) error {
 	return nil
 }
 
-// offer notes that we were offered a file. f.mu is held.
-func (f *Files) offer(o transfer.Offer) {
-	known := false
-	for _, i := range f.offers {
-		known = known || i.ID == o.ID
-	}
-	if known || f.folder != "" && len(f.offers) >= maxOffers {
-		f.refuse(o.ID)
-		return
-	}
-	f.last++
-	f.events = append(f.events, FileEvent{State: FileOffered, Number: f.last, Name: o.Name, Size: o.Size})
-	if f.folder == "" {
-		f.refuse(o.ID)
-		return
-	}
-	f.offers[f.last] = &incoming{Incoming: transfer.Incoming{Offer: o}, number: f.last}
-}
-
-// requested notes what the peer wants: instead of what it wanted before. f.mu
-// is held.
-func (f *Files) requested(r transfer.Request) {
-	o := f.offered[r.ID]
-	if o == nil {
-		f.refuse(r.ID)
-		return
-	}
-	o.want = r
-	f.poke()
-}
-
-// arrived keeps a block. f.mu is held.
-func (f *Files) arrived(id [transfer.IDSize]byte, offset int64, b []byte) {
-	for _, i := range f.offers {
-		if i.ID != id || !i.Taken() || i.done {
-			continue
-		}
-		next, err := i.Arrived(offset, b)
-		if err != nil {
-			f.stop(i, err)
-		}
-		if err != nil || !next {
-			return
-		}
-		f.events = append(f.events, FileEvent{State: FileProgress, Number: i.number, Name: i.Name, Size: i.Size, Done: i.Have()})
-		if i.Due() {
-			f.goOn(i)
-		}
-		return
-	}
-}
-
-// stop stops taking a file, which may be gone on with. f.mu is held.
-func (f *Files) stop(i *incoming, err error) {
-	i.Close()
-	i.ask = false
-	f.events = append(f.events, FileEvent{State: FileEnded, Number: i.number, Name: i.Name, Size: i.Size, Done: i.Have(),
-		Text: fmt.Sprintf("stopped: %v; /accept %d goes on", err, i.number)})
-}
-
 // refused notes that the peer does not want a file, or does not have it. f.mu
 // is held.
-func (f *Files) refused(id [transfer.IDSize]byte) {
-	if o := f.offered[id]; o != nil {
+func (f *Files) refused(r transfer.Refusal) {
+	if o := f.offered[r.ID]; o != nil {
 		f.forget(o, "declined")
 		return
 	}
 	for _, i := range f.offers {
-		if i.ID == id && !i.done {
-			f.drop(i, "it is not on offer any more; what has come is kept, for the same file", "")
+		if i.ID == r.ID && !i.done {
+			f.drop(i, r.Reason.String()+"; what has come is kept, for the same file", "")
 			return
 		}
 	}
-}
-
-// next returns what is to be sent next, and says whether there is anything.
-// p is valid until the next call; buf is where it may be.
-func (f *Files) next(buf []byte) (k wire.Kind, p []byte, ok bool) {
-	f.with(func() error {
-		k, p, ok = f.pick(buf)
-		return nil
-	})
-	return k, p, ok
-}
-
-func (f *Files) pick(buf []byte) (wire.Kind, []byte, bool) {
-	if len(f.records) > 0 {
-		r := f.records[0]
-		f.records = f.records[1:]
-		return r.kind, r.p, true
-	}
-	for _, i := range f.offers {
-		if i.ask {
-			i.ask = false
-			r := i.Next()
-			return wire.Get, r.Append(buf[:0]), true
-		}
-	}
-	for _, o := range f.offered {
-		if o.want.Blocks == 0 || o.want.Offset >= o.Size {
-			continue
-		}
-		block, next, err := o.AppendBlock(buf[:0], o.want.Offset)
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = errors.New("it has become shorter")
-			}
-			f.forget(o, fmt.Sprintf("read it: %v", err))
-			return wire.Refuse, append(buf[:0], o.ID[:]...), true
-		}
-		o.want.Offset = next
-		o.want.Blocks--
-		if next > o.sent {
-			o.sent = next
-			e := FileEvent{State: FileProgress, Own: true, Number: o.number, Name: o.Name, Size: o.Size, Done: next}
-			if f.events = append(f.events, e); next >= o.Size {
-				e.State, e.Text = FileEnded, "all of it has gone"
-				f.events = append(f.events, e)
-			}
-		}
-		return wire.Block, block, true
-	}
-	return 0, nil, false
 }

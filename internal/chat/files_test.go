@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -112,10 +113,19 @@ func (s *stranger) hears(k wire.Kind) []byte {
 	}
 }
 
-// TestFileBothWays: a file there and another back at once, while both talk.
-func TestFileBothWays(t *testing.T) {
+func (s *stranger) refused() transfer.Refusal {
+	s.t.Helper()
+	r, err := transfer.ParseRefusal(s.hears(wire.Refuse))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r
+}
+
+// talking are two who talk, with their files. leave ends it.
+func talking(t *testing.T) (ann, bob *box, leave func()) {
 	l, c := newEnd(t, open(t, "from the listener")), newEnd(t, open(t, "from the caller"))
-	ann, bob := newBox(t), newBox(t)
+	ann, bob = newBox(t), newBox(t)
 	l.Files, c.Files = ann.Files, bob.Files
 	addr, _ := l.serve(t, true)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -123,6 +133,43 @@ func TestFileBothWays(t *testing.T) {
 	go func() { done <- c.Connect(ctx, addr) }()
 	l.out.await(t, "from the caller")
 	c.out.await(t, "from the listener")
+	return ann, bob, func() {
+		cancel()
+		if err := wait(t, done); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestFileGrows: a file that is longer than it was offered ends, at both ends,
+// with the reason.
+func TestFileGrows(t *testing.T) {
+	ann, bob, end := talking(t)
+	path := filepath.Join(t.TempDir(), "log.txt")
+	if err := os.WriteFile(path, make([]byte, 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := ann.Send(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 101); err != nil {
+		t.Fatal(err)
+	}
+	offer := bob.await("the offer", func(e FileEvent) bool { return e.State == FileOffered })
+	if err := bob.Accept(offer.Number); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []FileEvent{bob.ended(offer.Number, false), ann.ended(1, true)} {
+		if !strings.Contains(e.Text, "longer or shorter") || e.Saved != "" {
+			t.Errorf("%+v", e)
+		}
+	}
+	end()
+}
+
+// TestFileBothWays: a file there and another back at once, while both talk.
+func TestFileBothWays(t *testing.T) {
+	ann, bob, leave := talking(t)
 
 	content := map[*box][]byte{}
 	for b, size := range map[*box]int{ann: 3<<20 + 17, bob: 2 << 20} {
@@ -149,10 +196,7 @@ func TestFileBothWays(t *testing.T) {
 			t.Errorf("%+v: %d bytes, %v", end, len(got), err)
 		}
 	}
-	cancel()
-	if err := wait(t, done); err != nil {
-		t.Error(err)
-	}
+	leave()
 }
 
 // TestFilesRefused: an end that only has bytes to show takes no files, says
@@ -163,8 +207,8 @@ func TestFilesRefused(t *testing.T) {
 	s := newStranger(t, l, addr)
 	o := transfer.Offer{ID: [16]byte{1}, Size: 5, Name: "\x1b[2J"}
 	s.says(wire.Offer, o.Marshal())
-	if id := s.hears(wire.Refuse); !bytes.Equal(id, o.ID[:]) {
-		t.Errorf("refused %x", id)
+	if r := s.refused(); r != (transfer.Refusal{ID: o.ID, Reason: transfer.Declined}) {
+		t.Errorf("refused %+v", r)
 	}
 	s.says(wire.Data, []byte("hello"))
 	l.out.await(t, "hello")
@@ -193,10 +237,11 @@ func TestHostileFiles(t *testing.T) {
 	s.says(wire.Block, block(o.ID, 0, content))
 	get := transfer.Request{ID: [16]byte{7}, Offset: 0, Blocks: 1}
 	s.says(wire.Get, get.Append(nil))
-	if id := s.hears(wire.Refuse); !bytes.Equal(id, get.ID[:]) {
-		t.Errorf("refused %x", id)
+	r := s.refused()
+	if r != (transfer.Refusal{ID: get.ID, Reason: transfer.Gone}) {
+		t.Errorf("refused %+v", r)
 	}
-	s.says(wire.Refuse, get.ID[:])
+	s.says(wire.Refuse, r.Append(nil))
 	if all, _ := os.ReadDir(ann.folder); len(all) != 0 {
 		t.Errorf("there is %v before it was accepted", all)
 	}

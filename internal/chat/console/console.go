@@ -43,24 +43,22 @@ func commands() []Command[*Console] {
 			return c.Client.List()
 		}},
 		{"msg", "NICK TEXT", "tell somebody alone", 2, func(c *Console, ctx context.Context, where string, a []string) error {
-			return c.Client.Tell(ctx, where, a[0], a[1], false)
+			to, err := c.Client.Find(where, a[0])
+			if err != nil {
+				return err
+			}
+			return c.Client.Tell(ctx, where, to, a[1], false)
 		}},
 		{"me", "TEXT", "say what you do", 1, func(c *Console, ctx context.Context, where string, a []string) error {
-			if !isRoom(where) {
-				return c.Client.Tell(ctx, where, where, a[0], true)
+			if to, alone := member.ParseAlone(where); alone {
+				return c.Client.Tell(ctx, where, to, a[0], true)
 			}
 			return c.Client.Act(ctx, where, a[0])
 		}},
 		{"nick", "NAME", "change your nick", 1, func(c *Console, _ context.Context, _ string, a []string) error {
 			return c.Client.SetNick(safetext.Nick(a[0]))
 		}},
-		{"ignore", "NICK", "stop showing what somebody says, or start again", 1, func(c *Console, _ context.Context, _ string, a []string) error {
-			ignored, err := c.Client.Ignore(a[0])
-			if err == nil {
-				c.info("%s is %s", safetext.Line(a[0]), map[bool]string{true: "ignored", false: "shown again"}[ignored])
-			}
-			return err
-		}},
+		{"ignore", "[NICK]", "stop showing what somebody says, or start again; whom you ignore", 0, (*Console).ignore},
 		{"topic", "[TEXT]", "what the room is about", 0, (*Console).topic},
 		{"send", "FILE [NICK]", "offer a file to the room, or to one in it", 1, (*Console).send},
 		{"accept", "NUMBER", "take a file, or go on with it", 1, func(c *Console, _ context.Context, _ string, a []string) error {
@@ -93,9 +91,8 @@ func (c *Console) info(format string, args ...any) {
 	c.Show(member.Event{Type: member.Info, Text: fmt.Sprintf(format, args...)})
 }
 
-func isRoom(s string) bool { return strings.HasPrefix(s, "#") }
-
-// Type does what was typed in a room, or in a conversation with one other.
+// Type does what was typed in a room, or in a conversation with one other (see
+// member.Alone).
 // The error is for the user; after ErrQuit there is no more.
 func (c *Console) Type(ctx context.Context, where, line string) error {
 	text, command := typed(line)
@@ -106,10 +103,11 @@ func (c *Console) Type(ctx context.Context, where, line string) error {
 		return nil
 	case where == "":
 		return errors.New("you are in no room: /join #ROOM, or /help")
-	case isRoom(where):
-		return c.Client.Say(ctx, where, text)
 	}
-	return c.Client.Tell(ctx, where, where, text, false)
+	if to, alone := member.ParseAlone(where); alone {
+		return c.Client.Tell(ctx, where, to, text, false)
+	}
+	return c.Client.Say(ctx, where, text)
 }
 
 // typed returns a line as it is said, or a command without its slash. "" is
@@ -185,16 +183,36 @@ func (c *Console) who(_ context.Context, where string, args []string) error {
 	if err != nil {
 		return err
 	}
-	var names []string
-	for _, m := range all {
-		name := m.Nick + " (" + m.ID.Fingerprint() + ")"
-		if m.Own {
-			name += " that is you"
-		}
-		names = append(names, name)
-	}
-	c.info("%d in %s: %s", len(all), safetext.Room(or(args, where)), strings.Join(names, ", "))
+	c.info("%d in %s: %s", len(all), safetext.Room(or(args, where)), people(all))
 	return nil
+}
+
+// ignore says whom it is about, and not only by a nick, which others may have.
+func (c *Console) ignore(_ context.Context, where string, args []string) error {
+	if len(args) == 0 {
+		all, err := c.Client.Ignored()
+		if err == nil {
+			c.info("%s", strings.TrimSpace(fmt.Sprintf("you ignore %d %s", len(all), people(all))))
+		}
+		return err
+	}
+	who, ignored, err := c.Client.Ignore(where, args[0])
+	if err == nil {
+		c.info("%s is %s", people([]room.Member{who}), map[bool]string{true: "ignored", false: "shown again"}[ignored])
+	}
+	return err
+}
+
+// people are nicks with fingerprints.
+func people(all []room.Member) string {
+	names := make([]string, len(all))
+	for i, m := range all {
+		names[i] = safetext.Line(m.Nick) + " (" + m.ID.Fingerprint() + ")"
+		if m.Own {
+			names[i] += " that is you"
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 func (c *Console) topic(ctx context.Context, where string, args []string) error {
@@ -216,22 +234,21 @@ func (c *Console) topic(ctx context.Context, where string, args []string) error 
 // send offers a file. Its name may have spaces: the last word is a nick if
 // there is somebody of that nick.
 func (c *Console) send(ctx context.Context, where string, args []string) error {
-	path, nick := args[0], ""
-	if !isRoom(where) {
-		nick = where
-	} else if i := strings.LastIndexByte(path, ' '); i > 0 {
+	path := args[0]
+	to, alone := member.ParseAlone(where)
+	if i := strings.LastIndexByte(path, ' '); i > 0 && !alone {
 		all, err := c.Client.Who(where)
 		if err != nil {
 			return err
 		}
 		for _, m := range all {
 			if !m.Own && m.Nick == path[i+1:] {
-				path, nick = strings.TrimRight(path[:i], " "), m.Nick
+				path, to = strings.TrimRight(path[:i], " "), m.ID
 				break
 			}
 		}
 	}
-	return c.Client.Send(ctx, where, nick, path)
+	return c.Client.Send(ctx, where, to, path)
 }
 
 // Text is an event in words, harmless, without its room; "" is not shown to

@@ -136,18 +136,30 @@ func TestNotSaid(t *testing.T) {
 	}
 }
 
-// TestConversationStays: somebody of the same nick in another room, who takes
-// another one, does not get what is typed in a conversation.
+// TestConversationStays: a conversation is with a person. Somebody of the same
+// nick in another room has another one, and whoever takes a nick does not get
+// what is typed in the conversation with whom had it.
 func TestConversationStays(t *testing.T) {
 	term := NewTerminal("ann", "here", Commands)
-	term.Show(member.Event{Type: room.Told, Room: "#one", Nick: "bob", ID: "aaaaaaaa", Text: "psst"})
-	term.ui.Open("bob")
-	term.Show(member.Event{Type: room.Renamed, Room: "#two", Old: "bob", Nick: "eve", ID: "eeeeeeee"})
-	if now := term.ui.Current(); now != "bob" {
-		t.Errorf("the conversation with bob is one with %s", now)
+	bob, eve := room.ID{0xb0}, room.ID{0xe0}
+	told := func(in string, by room.ID) {
+		term.Show(member.Event{Type: room.Told, Room: in, Nick: "bob", ID: by.Fingerprint(), Person: by, Text: "psst"})
 	}
-	term.Show(member.Event{Type: room.Renamed, Room: "#one", Old: "bob", Nick: "robert", ID: "aaaaaaaa"})
-	if now := term.ui.Current(); now != "robert" {
-		t.Errorf("the conversation with bob, who is robert now, is one with %s", now)
+	told("#one", bob)
+	told("#two", eve)
+	for _, id := range []room.ID{bob, eve} {
+		rooms := term.ui.Names()
+		if n := rooms[member.Alone(id)]; n != "bob~"+id.Short() {
+			t.Errorf("the conversation with %s is shown as %q: %q", id, n, rooms)
+		}
+	}
+	term.Show(member.Event{Type: room.Renamed, Room: "#one", Old: "bob", Nick: "robert", Person: bob})
+	rooms := term.ui.Names()
+	if rooms[member.Alone(bob)] != "robert" || rooms[member.Alone(eve)] != "bob" || len(rooms) != 4 { // the program's own and #one, too
+		t.Errorf("conversations are shown as %q", rooms)
+	}
+	term.Show(member.Event{Type: room.Told, Room: "#one", Nick: "robert", Person: bob, Text: "for bob", Own: true})
+	if n := len(term.ui.Names()); n != 4 {
+		t.Errorf("there are %d rooms", n)
 	}
 }

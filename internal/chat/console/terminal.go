@@ -21,7 +21,6 @@ type Terminal struct {
 
 	mu     sync.Mutex
 	status tui.Status
-	talks  map[string]string // conversations, by the other's nick: whose that is
 	files  Files
 	ctx    context.Context
 }
@@ -39,7 +38,7 @@ func NewTerminal[C any](nick, about string, all []Command[C]) *Terminal {
 	for _, k := range all {
 		commands = append(commands, tui.Command{Name: k.Name, Usage: k.Usage, Help: k.Help})
 	}
-	return &Terminal{ui: tui.New(tui.Options{Nick: nick, Commands: commands}), driver: about, status: tui.Status{Nick: nick, State: "connecting"}, talks: map[string]string{}}
+	return &Terminal{ui: tui.New(tui.Options{Nick: nick, Commands: commands}), driver: about, status: tui.Status{Nick: nick, State: "connecting"}}
 }
 
 // update changes the status line.
@@ -70,14 +69,14 @@ func (t *Terminal) Show(e member.Event) {
 	case room.Acted:
 		m.Kind, m.Text = tui.Action, e.Text
 	case room.Told, room.ToldAct:
-		m.Room, m.Kind, m.Text = e.Nick, tui.Private, e.Text
+		m.Room, m.Kind, m.Text = member.Alone(e.Person), tui.Private, e.Text
 		if e.Type == room.ToldAct {
 			m.Kind = tui.Action
 		}
 		if e.Own {
 			m.Nick = t.nick()
 		}
-		t.talk(e.Nick, e.ID)
+		t.ui.Meet(m.Room, e.Nick, e.Person.String())
 	case room.Topic:
 		t.ui.SetTopic(e.Room, e.Text)
 	case room.Renamed:
@@ -85,8 +84,8 @@ func (t *Terminal) Show(e member.Event) {
 			t.update(func(s *tui.Status) { s.Nick = e.Nick })
 		} else if e.Room == "" {
 			t.update(func(s *tui.Status) { s.State = "with " + e.Nick })
-		} else if t.renamed(&e) {
-			t.ui.Rename(e.Old, e.Nick)
+		} else {
+			t.ui.Rename(member.Alone(e.Person), e.Nick)
 		}
 	case room.Taken:
 		t.update(func(s *tui.Status) { s.Nick = e.Nick })
@@ -148,28 +147,6 @@ func (t *Terminal) Show(e member.Event) {
 	}
 }
 
-// talk notes whose a conversation is. The first keeps it.
-func (t *Terminal) talk(nick, id string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.talks[nick] == "" {
-		t.talks[nick] = id
-	}
-}
-
-// renamed says whether a conversation goes on under another nick: in another
-// room somebody else may have had the old one, who is not to be given it.
-func (t *Terminal) renamed(e *member.Event) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.talks[e.Old] != e.ID || t.talks[e.Nick] != "" && t.talks[e.Nick] != e.ID {
-		return false
-	}
-	delete(t.talks, e.Old)
-	t.talks[e.Nick] = e.ID
-	return true
-}
-
 func (t *Terminal) nick() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -181,7 +158,11 @@ func (t *Terminal) ask(e member.Event) {
 	t.mu.Lock()
 	ctx, files := t.ctx, t.files
 	t.mu.Unlock()
-	yes, err := t.ui.Ask(ctx, fmt.Sprintf("Take %s (%s) from %s?", FileName(e.File), Size(e.Size), e.Nick))
+	from := e.Nick
+	if e.Room != "" { // others of that nick may be elsewhere
+		from += " in " + e.Room
+	}
+	yes, err := t.ui.Ask(ctx, fmt.Sprintf("Take %s (%s) from %s?", FileName(e.File), Size(e.Size), from))
 	if err != nil {
 		return // the message in the room says how to answer later
 	}

@@ -3,8 +3,6 @@
 package hub
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -22,22 +21,23 @@ import (
 	"vcrypto/internal/chat/relay"
 )
 
-// Names in NATS.
+// Subjects in NATS.
 const (
-	streamName    = "VCHAT"
 	roomSubject   = "vchat.room."   // and a room's ID: in the stream
 	memberSubject = "vchat.member." // and a member's ID: not kept
 	listSubject   = "vchat.rooms"   // which rooms each hub has
 )
 
 const (
-	startTimeout   = 30 * time.Second // of NATS
-	ackTimeout     = 30 * time.Second // of what was posted
-	listTime       = 300 * time.Millisecond
-	duplicates     = time.Minute // how long the stream knows what it has
-	maxUnconfirmed = 4096        // posts
+	startTimeout   = 2 * time.Minute  // of NATS
+	askTimeout     = 3 * time.Second  // of a question: while a cluster chooses who leads, none is answered
+	ackTimeout     = 10 * time.Second // of what was posted
+	heartbeat      = 2 * time.Second  // of the server that reads the stream for us
+	duplicates     = time.Minute      // how long the stream knows what it has
+	maxUnconfirmed = 4096             // posts
 	stall          = 5 * time.Millisecond
 	reopenPause    = 500 * time.Millisecond
+	complainEvery  = time.Second
 	troubleAfter   = 5 * time.Second // without NATS clients are sent away
 )
 
@@ -51,7 +51,9 @@ type bus struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
 
-	reopening sync.Mutex // held by the one that looks for the stream
+	questions  sync.Map     // for other hubs' rooms: the subjects where answers are to go
+	reopening  sync.Mutex   // held by the one that looks for the stream
+	complained atomic.Int64 // when we last said that something was not taken
 
 	mu          sync.RWMutex // held while a message is delivered; before rooms' locks
 	stream      jetstream.Stream
@@ -71,6 +73,7 @@ func newBus(ctx context.Context, c Config, h *Hub) (_ *bus, err error) {
 	}()
 	options := []nats.Option{
 		nats.Name("vchat hub"), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
+		nats.ReconnectBufSize(-1), // or what is posted while NATS is away passes what was lost when it went
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { h.log("NATS: %v", err) }),
 	}
 	if c.NATS == "" {
@@ -95,7 +98,7 @@ func newBus(ctx context.Context, c Config, h *Hub) (_ *bus, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("NATS: %w", err)
 	}
-	if _, err := b.open(ctx); err != nil {
+	if err := b.begin(ctx); err != nil {
 		return nil, err
 	}
 	return b, b.listen()
@@ -139,100 +142,6 @@ func (b *bus) embed(l Limits) (err error) {
 	return nil
 }
 
-// open finds the stream, or makes it, and reads it from now on. It says whether
-// the stream is another one than before.
-func (b *bus) open(ctx context.Context) (another bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	stream, err := b.js.Stream(ctx, streamName)
-	if errors.Is(err, jetstream.ErrStreamNotFound) { // the first hub makes it; two at once make the same
-		stream, err = b.js.CreateOrUpdateStream(ctx, b.config)
-	}
-	if err != nil {
-		return false, fmt.Errorf("open the stream %s in NATS: %w (the cluster needs JetStream)", streamName, err)
-	}
-	info, err := stream.Info(ctx)
-	if err != nil {
-		return false, fmt.Errorf("open the stream %s in NATS: %w", streamName, err)
-	}
-	incarnation := uint64(info.Created.UnixNano())
-	if _, now := b.source(); now == incarnation {
-		return false, nil
-	}
-	// An ordered consumer gives every message once and in order, and makes
-	// itself anew when something is amiss.
-	consumer, err := b.js.OrderedConsumer(ctx, streamName, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: info.State.LastSeq + 1,
-	})
-	if err != nil {
-		return false, fmt.Errorf("read the stream %s: %w", streamName, err)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	consume, err := consumer.Consume(func(m jetstream.Msg) { b.came(incarnation, m) },
-		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { b.hub.log("NATS: %v", err) }))
-	if err != nil {
-		return false, fmt.Errorf("read the stream %s: %w", streamName, err)
-	}
-	if b.consume != nil {
-		b.consume.Stop()
-	}
-	b.stream, b.consume, b.incarnation = stream, consume, incarnation
-	b.hub.renumber(info.State.LastSeq)
-	return true, nil
-}
-
-// came hands on what came out of the stream, if it is still the one.
-func (b *bus) came(incarnation uint64, m jetstream.Msg) {
-	meta, err := m.Metadata()
-	if err != nil {
-		return
-	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	if id, ok := subjectID(m.Subject(), roomSubject); ok && b.incarnation == incarnation {
-		b.hub.deliver(id, meta.Sequence.Stream, m.Data())
-	}
-}
-
-// source is the stream, and which numbering it has.
-func (b *bus) source() (jetstream.Stream, uint64) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.stream, b.incarnation
-}
-
-// reopen looks whether the stream is still there, until it knows: it is in
-// memory, and a cluster that was restarted has lost it. Then another one is
-// made, and the clients come again and are told.
-func (b *bus) reopen() {
-	if !b.reopening.TryLock() {
-		return
-	}
-	defer b.reopening.Unlock()
-	for !b.conn.IsClosed() {
-		another, err := b.open(context.Background())
-		if err == nil {
-			if another {
-				b.hub.log("NATS has lost what it kept; clients are to come again")
-				b.hub.dropAll(relay.CodeTrouble)
-			}
-			return
-		}
-		b.hub.log("%v; trying again", err)
-		time.Sleep(reopenPause)
-	}
-}
-
-func streamConfig(c Config, l Limits) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: streamName, Description: "vchat: sealed messages of rooms, for as long as members may come back for them",
-		Subjects: []string{roomSubject + "*"}, Storage: jetstream.MemoryStorage, Discard: jetstream.DiscardOld,
-		MaxBytes: l.Stream, MaxAge: l.Age, MaxMsgSize: 2 * relay.MaxFrame,
-		Duplicates: min(duplicates, l.Age), Replicas: max(c.Replicas, 1), AllowDirect: true,
-	}
-}
-
 // listen takes what goes beside the stream.
 func (b *bus) listen() error {
 	if _, err := b.conn.Subscribe(memberSubject+"*", func(m *nats.Msg) {
@@ -242,11 +151,10 @@ func (b *bus) listen() error {
 	}); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	_, err := b.conn.Subscribe(listSubject, func(m *nats.Msg) {
-		f := relay.Frame{Type: relay.Rooms, Rooms: b.hub.listed()}
-		m.Respond(f.Append(nil)) // who asked waits a moment only
-	})
-	return err
+	if err := b.answerLists(); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	return nil
 }
 
 func subjectID(subject, prefix string) (id relay.ID, ok bool) {
@@ -265,7 +173,8 @@ func (b *bus) post(ctx context.Context, room relay.ID, envelope []byte) error {
 	m := &nats.Msg{Subject: roomSubject + room.String(), Data: envelope, Header: nats.Header{}}
 	m.Header.Set(nats.MsgIdHdr, hex.EncodeToString(sum[:relay.IDSize]))
 	for {
-		_, err := b.js.PublishMsgAsync(m)
+		// Not tried again by the library: what was posted after it would pass.
+		_, err := b.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
 		if !errors.Is(err, jetstream.ErrTooManyStalledMsgs) {
 			return err
 		}
@@ -280,7 +189,10 @@ func (b *bus) post(ctx context.Context, room relay.ID, envelope []byte) error {
 // failed ends all clients when something that was posted did not get into the
 // stream: whose it was posts it again, in order with all that it posted after.
 func (b *bus) failed(err error) {
-	b.hub.log("NATS did not take a message: %v; clients are to come again", err)
+	if now := time.Now().UnixNano(); now-b.complained.Load() > int64(complainEvery) { // many may fail at once
+		b.complained.Store(now)
+		b.hub.log("NATS did not take a message: %v; clients are to come again", err)
+	}
 	b.hub.dropAll(relay.CodeTrouble)
 	go b.reopen() // it may be gone
 }
@@ -306,7 +218,7 @@ func (b *bus) direct(to relay.ID, envelope []byte) error {
 // next reads the first message of a room that comes after a number; nil if
 // there is none yet.
 func (b *bus) next(ctx context.Context, room relay.ID, after uint64) (uint64, []byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	stream, _ := b.source()
 	m, err := stream.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(roomSubject+room.String()))
@@ -322,7 +234,7 @@ func (b *bus) next(ctx context.Context, room relay.ID, after uint64) (uint64, []
 // ends asks for the numbers of the first and the last message that the stream
 // keeps.
 func (b *bus) ends(ctx context.Context) (first, last uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	stream, _ := b.source()
 	info, err := stream.Info(ctx)
@@ -330,36 +242,6 @@ func (b *bus) ends(ctx context.Context) (first, last uint64, err error) {
 		return 0, 0, fmt.Errorf("ask for the stream's state: %w", err)
 	}
 	return info.State.FirstSeq, info.State.LastSeq, nil
-}
-
-// list asks all hubs for their rooms.
-func (b *bus) list() []relay.Listed {
-	inbox, err := b.conn.SubscribeSync(b.conn.NewRespInbox())
-	if err != nil {
-		return nil
-	}
-	defer inbox.Unsubscribe()
-	if b.conn.PublishRequest(listSubject, inbox.Subject, nil) != nil {
-		return nil
-	}
-	var all []relay.Listed
-	have := map[relay.ID]bool{}
-	for end := time.Now().Add(listTime); ; {
-		m, err := inbox.NextMsg(time.Until(end))
-		if err != nil {
-			return all
-		}
-		f, err := relay.Read(bufio.NewReader(bytes.NewReader(m.Data)))
-		if err != nil || f.Type != relay.Rooms {
-			continue
-		}
-		for _, l := range f.Rooms {
-			if !have[l.Room] && len(l.Label) <= relay.MaxLabel && len(all) < relay.MaxListed {
-				have[l.Room] = true
-				all = append(all, l)
-			}
-		}
-	}
 }
 
 func (b *bus) close() {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -22,6 +23,7 @@ type client struct {
 	conn  net.Conn
 	id    relay.ID
 	rooms map[relay.ID]*room // the reader's
+	in    atomic.Int32       // how many these are
 
 	posts, bytes *rate.Limiter
 
@@ -107,7 +109,7 @@ func (c *client) do(ctx context.Context, f *relay.Frame) error {
 		return nil
 	case relay.List:
 		go func() { // others are asked
-			c.reply(&relay.Frame{Type: relay.Rooms, Rooms: c.hub.bus.list()})
+			c.reply(c.hub.bus.list())
 		}()
 		return nil
 	case relay.Ping:

@@ -112,6 +112,8 @@ type Hub struct {
 	clients map[*client]struct{}
 	byID    map[relay.ID]map[*client]struct{}
 	closed  bool
+
+	listing listing
 }
 
 // acceptPause is the wait after the system refused to accept a connection.

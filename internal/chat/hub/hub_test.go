@@ -13,8 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
+	"vcrypto/internal/chat/hub/natstest"
 	"vcrypto/internal/chat/relay"
 	"vcrypto/internal/chat/suite"
 )
@@ -117,6 +116,22 @@ func (p *peer) hears(text string) uint64 {
 	return f.Seq
 }
 
+// lists waits until so many rooms are listed: hubs take a moment to tell each
+// other.
+func (p *peer) lists(want int) *relay.Frame {
+	p.t.Helper()
+	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		p.send(relay.Frame{Type: relay.List})
+		f := p.receive(relay.Rooms)
+		if len(f.Rooms) == want {
+			return f
+		}
+		if time.Since(begin) > patience {
+			p.t.Fatalf("%d rooms are listed, expected %d", len(f.Rooms), want)
+		}
+	}
+}
+
 func TestRoom(t *testing.T) {
 	_, addr, _ := start(t, Config{})
 	ann, bob, cat := connect(t, addr), connect(t, addr), connect(t, addr)
@@ -145,10 +160,7 @@ func TestRoom(t *testing.T) {
 	if f := bob.receive(relay.Direct); !bytes.Contains(f.Data, []byte("psst")) {
 		t.Errorf("received %q", f.Data)
 	}
-	cat.send(relay.Frame{Type: relay.List})
-	if f := cat.receive(relay.Rooms); len(f.Rooms) != 2 {
-		t.Errorf("rooms are %+v", f.Rooms)
-	}
+	cat.lists(2)
 	bob.send(relay.Frame{Type: relay.Part, Room: testRoom})
 	bob.send(relay.Frame{Type: relay.Ping})
 	bob.receive(relay.Pong)
@@ -197,24 +209,9 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// natsServer starts a NATS server as a cluster of somebody else's would be.
-func natsServer(t testing.TB) string {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("NATS does not start")
-	}
-	return s.ClientURL()
-}
-
 // TestTwoHubs: one network of rooms; a client goes from one to the other.
 func TestTwoHubs(t *testing.T) {
-	url := natsServer(t)
+	url := natstest.Start(t, natstest.Options(t)).ClientURL()
 	_, addrA, stopA := start(t, Config{NATS: url})
 	_, addrB, _ := start(t, Config{NATS: url})
 	ann, bob := connect(t, addrA), connect(t, addrB)
@@ -227,10 +224,7 @@ func TestTwoHubs(t *testing.T) {
 	ann.receive(relay.Direct)
 	other := connect(t, addrB)
 	other.join(relay.ID{'o'})
-	ann.send(relay.Frame{Type: relay.List})
-	if f := ann.receive(relay.Rooms); len(f.Rooms) != 2 {
-		t.Errorf("rooms are %+v", f.Rooms)
-	}
+	ann.lists(2)
 
 	stopA()
 	if f := ann.receive(relay.Closing); f.Code != relay.CodeShutdown {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"vcrypto/internal/chat/hub/natstest"
 	"vcrypto/internal/chat/relay"
 )
 
@@ -16,16 +17,9 @@ import (
 // go on.
 func TestNATSRestarts(t *testing.T) {
 	run := func(port int) *server.Server {
-		s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Start()
-		t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-		if !s.ReadyForConnections(patience) {
-			t.Fatal("NATS does not start")
-		}
-		return s
+		o := natstest.Options(t)
+		o.Port = port
+		return natstest.Start(t, o)
 	}
 	s := run(server.RANDOM_PORT)
 	_, addr, _ := start(t, Config{NATS: s.ClientURL()})
@@ -34,8 +28,7 @@ func TestNATSRestarts(t *testing.T) {
 	ann.post(0, "one")
 	ann.hears("one")
 	port := s.Addr().(*net.TCPAddr).Port
-	s.Shutdown()
-	s.WaitForShutdown()
+	natstest.Stop(s)
 	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) { // who comes is sent to another hub
 		if time.Since(begin) > patience {
 			t.Fatal("the hub takes clients that it can do nothing for")

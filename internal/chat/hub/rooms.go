@@ -61,6 +61,7 @@ func (c *client) join(ctx context.Context, f *relay.Frame) error {
 	}
 	r := h.enter(c, f.Room, f.Data)
 	c.rooms[f.Room] = r
+	c.in.Store(int32(len(c.rooms)))
 
 	joined := relay.Frame{Type: relay.Joined, Room: f.Room, Stream: incarnation}
 	r.mu.Lock()
@@ -141,6 +142,7 @@ func (h *Hub) part(c *client, id relay.ID) {
 		return
 	}
 	delete(c.rooms, id)
+	c.in.Store(int32(len(c.rooms)))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.clients, c)
@@ -193,18 +195,4 @@ func (h *Hub) renumber(last uint64) {
 		r.mu.Unlock()
 	}
 	h.position.Store(last)
-}
-
-// listed is this hub's rooms.
-func (h *Hub) listed() []relay.Listed {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	var all []relay.Listed
-	for id, r := range h.rooms {
-		if len(all) == relay.MaxListed {
-			break
-		}
-		all = append(all, relay.Listed{Room: id, Label: r.label})
-	}
-	return all
 }

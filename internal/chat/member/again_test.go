@@ -97,7 +97,7 @@ func TestFileTwice(t *testing.T) {
 	hold.Store(true)
 	var offers []member.Event
 	for n, u := range []*user{ann, cat} {
-		if err := u.Send(t.Context(), testRoom, "bob", path); err != nil {
+		if err := u.Send(t.Context(), testRoom, bob.ID(), path); err != nil {
 			t.Fatal(err)
 		}
 		offers = append(offers, bob.await(func(e member.Event) bool { return e.Type == room.Offered && e.Offer == n+1 }, "for an offer"))
@@ -151,7 +151,7 @@ func TestRequestsRepeated(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := ann.Send(t.Context(), testRoom, "", path); err != nil {
+	if err := ann.Send(t.Context(), testRoom, room.ID{}, path); err != nil {
 		t.Fatal(err)
 	}
 	offer := bob.await(func(e member.Event) bool { return e.Type == room.Offered }, "for the offer")
@@ -177,11 +177,11 @@ func TestManyOffers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 120 {
-		if err := ann.Send(t.Context(), testRoom, "", path); err != nil {
+		if err := ann.Send(t.Context(), testRoom, room.ID{}, path); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := cat.Send(t.Context(), testRoom, "", path); err != nil {
+	if err := cat.Send(t.Context(), testRoom, room.ID{}, path); err != nil {
 		t.Fatal(err)
 	}
 	bob.await(func(e member.Event) bool { return e.Type == room.Offered && e.Nick == "cat" }, "for cat's offer")

@@ -21,7 +21,6 @@ import (
 
 	"vcrypto/internal/chat/relay"
 	"vcrypto/internal/chat/room"
-	"vcrypto/internal/chat/safetext"
 	"vcrypto/internal/chat/suite"
 )
 
@@ -49,32 +48,18 @@ type Client struct {
 	stopped chan struct{} // closed when Run returns
 
 	link       *link
-	connecting bool // another one is looked for
-	rooms      map[relay.ID]*place
-	order      []relay.ID                 // of rooms, as they were entered
+	connecting bool                       // another one is looked for
+	rooms      map[relay.ID]*place        // that we are in, and those that we are about to leave
+	order      []relay.ID                 // of rooms that we are in, as they were entered
 	left       map[relay.ID]room.Position // rooms that we were in
 	listing    int                        // lists of rooms that we asked for
 	lost       error                      // something said will not arrive
-	ignored    map[room.ID]string
+	ignored    map[room.ID]string         // whom we ignore: the last nick
 
 	offers   map[int]*incoming // files that we were offered
 	offered  map[room.ID]*outgoing
 	lastFile int
 }
-
-// place is a room that we are in, and how far we are in it.
-type place struct {
-	*room.Room
-	stream, seq uint64 // what came last; 0 if nothing did
-	in          bool   // the hub has put us into it
-	entered     time.Time
-}
-
-// window is how many messages of a room may be under way before Say waits.
-const window = 64
-
-// maxPending is how many may wait while there is no hub.
-const maxPending = 1024
 
 // ErrStopped: the client has ended.
 var ErrStopped = errors.New("we have left")
@@ -201,210 +186,4 @@ func (c *Client) info(room, format string, args ...any) {
 
 func (c *Client) warn(p room.Problem, where, format string, args ...any) {
 	c.show(Event{Type: room.Warning, Problem: p, Room: where, Text: fmt.Sprintf(format, args...)})
-}
-
-// connected goes on with a new hub.
-func (c *Client) connected(l *link) {
-	c.link = l
-	c.show(Event{Type: Connected, Text: l.addr})
-	for _, id := range c.order {
-		c.enter(c.rooms[id])
-	}
-}
-
-// drop lets go of the hub.
-func (c *Client) drop(why string) {
-	if c.link == nil {
-		return
-	}
-	c.link.close()
-	c.show(Event{Type: Away, Text: fmt.Sprintf("%s: %s; looking for a hub", c.link.addr, why)})
-	c.link, c.listing = nil, 0
-	for _, p := range c.rooms {
-		p.in = false
-	}
-}
-
-// send sends what must arrive, or drops the hub.
-func (c *Client) send(f *relay.Frame) {
-	if c.link != nil && !c.link.send(f) {
-		c.drop("it takes nothing")
-	}
-}
-
-// enter asks the hub for a room.
-func (c *Client) enter(p *place) {
-	label, err := c.Key.SealName(c.Place, p.Name())
-	if err != nil {
-		c.warn(room.NoSuite, p.Name(), "the cipher failed: %v", err)
-		return
-	}
-	c.send(&relay.Frame{Type: relay.Join, Room: p.ID(), Stream: p.stream, Seq: p.seq, Data: label})
-}
-
-// post sends what was sealed, or keeps it until there is a hub.
-func (c *Client) post(p *place, sealed room.Pending, err error) error {
-	if err == nil && p.in {
-		c.send(&relay.Frame{Type: relay.Post, Data: sealed.Envelope})
-	}
-	return err
-}
-
-// frame takes what the hub says. None of it is believed; what it may cause is
-// bounded.
-func (c *Client) frame(f *relay.Frame) {
-	switch f.Type {
-	case relay.Message:
-		e, err := relay.ParseEnvelope(f.Data)
-		if p := c.rooms[e.Room]; err == nil && p != nil {
-			p.seq = f.Seq
-			c.shown(p, p.Receive(f.Data, time.Now()))
-		}
-	case relay.Direct:
-		if e, err := relay.ParseEnvelope(f.Data); err == nil && c.rooms[e.Room] != nil {
-			c.block(c.rooms[e.Room], e)
-		}
-	case relay.Joined:
-		if p := c.rooms[f.Room]; p != nil && !p.in {
-			c.joined(p, f)
-		}
-	case relay.Rooms:
-		if c.listing > 0 { // or the hub fills the screen
-			c.listing--
-			c.listed(f.Rooms)
-		}
-	case relay.Refused:
-		if p := c.rooms[f.Room]; p != nil && !p.in {
-			c.info("", "%s: %s", p.Name(), f.Code)
-			if n := len(p.Pending()); n > 0 {
-				c.lost = fmt.Errorf("the hub does not let us into %s (%s): %d messages will not arrive", p.Name(), f.Code, n)
-				c.warn(room.Missing, "", "%v", c.lost)
-			}
-			c.forget(p)
-		}
-	case relay.Closing:
-		c.drop(f.Code.String())
-	}
-}
-
-// joined goes on in a room.
-func (c *Client) joined(p *place, f *relay.Frame) {
-	p.in = true
-	first := p.stream == 0
-	p.stream, p.seq = f.Stream, f.Seq
-	p.Resumed(time.Now())
-	again := p.Pending()
-	if f.Lost {
-		p.Lost()
-		c.warn(room.Missing, p.Name(), "the hub does not know what was said while we were away: it is lost")
-	}
-	for _, m := range again {
-		c.send(&relay.Frame{Type: relay.Post, Data: m.Envelope})
-	}
-	if first || f.Lost {
-		sealed, err := p.Here(true, first, time.Now())
-		if err = c.post(p, sealed, err); err != nil {
-			c.warn(room.NoSuite, p.Name(), "the cipher failed: %v", err)
-		}
-	}
-	if first {
-		c.show(Event{Type: Entered, Room: p.Name(), Nick: p.Nick(), Text: p.Suite().String(), Fingerprint: c.ID().Short()})
-		c.members(p)
-	}
-}
-
-// listed shows the rooms that our key opens.
-func (c *Client) listed(all []relay.Listed) {
-	e := Event{Type: Rooms}
-	others := 0
-	for _, l := range all {
-		if name, err := c.Key.OpenName(c.Place, l); err == nil {
-			e.Names = append(e.Names, name)
-		} else {
-			others++
-		}
-	}
-	if others > 0 {
-		e.Text = fmt.Sprintf("and, says the hub, %d that our key does not open", others)
-	}
-	c.show(e)
-}
-
-// shown shows what happened in a room.
-func (c *Client) shown(p *place, events []room.Event) {
-	changed := false
-	for _, e := range events {
-		out := Event{
-			Type: e.Type, Room: p.Name(), Nick: e.Nick, Old: e.Old, Text: e.Text, Own: e.Own, Problem: e.Kind, Seq: e.Seq,
-		}
-		if e.From != (room.ID{}) {
-			out.ID = e.From.Short()
-		}
-		switch e.Type {
-		case room.Came, room.Went, room.Silent, room.Renamed, room.Taken:
-			changed = true
-		case room.Said, room.Acted, room.Told, room.ToldAct, room.Topic:
-			if _, no := c.ignored[e.From]; no {
-				continue
-			}
-		case room.Offered:
-			if _, no := c.ignored[e.From]; no || !c.offer(p, e, &out) {
-				continue
-			}
-		}
-		c.show(out)
-	}
-	if changed {
-		c.members(p)
-	}
-}
-
-// members tells who is in a room.
-func (c *Client) members(p *place) {
-	e := Event{Type: Members, Room: p.Name(), Nick: p.Nick(), Text: p.Suite().String()}
-	for _, m := range p.Members() {
-		e.Names = append(e.Names, m.Nick)
-	}
-	c.show(e)
-}
-
-// tick does what time brings.
-func (c *Client) tick(now time.Time) {
-	for _, id := range c.order {
-		p := c.rooms[id]
-		if !p.in {
-			continue
-		}
-		events, greet, claims := p.Tick(now)
-		c.shown(p, events)
-		if greet {
-			sealed, err := p.Here(false, claims, now)
-			if err = c.post(p, sealed, err); err != nil {
-				c.warn(room.NoSuite, p.Name(), "the cipher failed: %v", err)
-			}
-		}
-	}
-	c.filesTick(now)
-}
-
-func (c *Client) forget(p *place) {
-	delete(c.rooms, p.ID())
-	c.left[p.ID()] = p.Position()
-	for i, id := range c.order {
-		if id == p.ID() {
-			c.order = append(c.order[:i:i], c.order[i+1:]...)
-			break
-		}
-	}
-	if err := p.Close(); err != nil {
-		c.info("", "%v", err)
-	}
-}
-
-// find returns the room of a name.
-func (c *Client) find(name string) (*place, error) {
-	if p := c.rooms[c.Key.RoomID(safetext.Room(name))]; p != nil {
-		return p, nil
-	}
-	return nil, fmt.Errorf("you are not in %s", safetext.Line(name))
 }

@@ -28,7 +28,8 @@ type Event struct {
 	Type    room.Type    `json:"type"`
 	Room    string       `json:"room,omitempty"`
 	Nick    string       `json:"nick,omitempty"`
-	ID      string       `json:"id,omitempty"` // of whom Nick is: the beginning of it
+	ID      string       `json:"id,omitempty"` // the fingerprint of whom Nick is
+	Person  room.ID      `json:"-"`            // the same in full
 	Old     string       `json:"old,omitempty"`
 	Text    string       `json:"text,omitempty"`
 	Own     bool         `json:"own,omitempty"`

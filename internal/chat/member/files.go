@@ -3,15 +3,12 @@
 package member
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"vcrypto/internal/chat/relay"
 	"vcrypto/internal/chat/room"
-	"vcrypto/internal/chat/safetext"
 	"vcrypto/internal/chat/transfer"
 )
 
@@ -22,6 +19,7 @@ import (
 const (
 	blockGet  = 1 // file's ID, offset, number of blocks
 	blockData = 2 // file's ID, offset, bytes
+	blockEnd  = 3 // a transfer.Refusal: the file is not to be had
 )
 
 const (
@@ -29,50 +27,7 @@ const (
 	giveUp      = 2 * time.Minute
 	maxOffers   = 256 // that wait for an answer
 	maxOffersOf = 32  // of one member, so that one cannot keep others' out
-	maxOffered  = 100
 )
-
-// outgoing is a file that we offered.
-type outgoing struct {
-	*transfer.Outgoing
-	number   int
-	to       room.ID // the one that may have it; zero is all of the room
-	where    *place
-	sent     int64 // the farthest that somebody asked for
-	requests requests
-}
-
-// request is one for blocks, as its sender numbers them.
-type request struct {
-	from room.ID
-	salt [relay.IDSize]byte
-	seq  uint64
-}
-
-// requests are the last that were served.
-type requests struct {
-	served map[request]bool
-	order  []request
-}
-
-const maxRequests = 1024 // of a file: 256 MiB of it
-
-// add notes a request, and says whether it is a new one.
-func (r *requests) add(q request) bool {
-	if r.served[q] {
-		return false
-	}
-	if r.served == nil {
-		r.served = map[request]bool{}
-	}
-	if len(r.order) == maxRequests {
-		delete(r.served, r.order[0])
-		r.order = r.order[1:]
-	}
-	r.served[q] = true
-	r.order = append(r.order, q)
-	return true
-}
 
 // incoming is a file that we were offered.
 type incoming struct {
@@ -84,50 +39,6 @@ type incoming struct {
 	askedAt time.Time
 	cameAt  time.Time
 	done    bool
-}
-
-// Send offers a file to a room, or to one in it.
-func (c *Client) Send(ctx context.Context, where, nick, path string) error {
-	if nick != "" {
-		in, err := c.roomOf(where, nick)
-		if err != nil {
-			return err
-		}
-		where = in
-	}
-	f, err := transfer.Open(path)
-	if err != nil {
-		return err
-	}
-	var to room.ID
-	err = c.say(ctx, where, func(p *place, now time.Time) (room.Pending, error) {
-		to, _ = p.Find(nick)
-		return p.Offer(&f.Offer, nick, now)
-	}, func(p *place) {
-		c.withdraw(maxOffered - 1)
-		c.lastFile++
-		c.offered[f.ID] = &outgoing{Outgoing: f, number: c.lastFile, to: to, where: p}
-		c.show(Event{Type: room.Offered, Room: p.Name(), Nick: p.Nick(), Own: true, File: f.Name, Size: f.Size, Offer: c.lastFile, Text: nick})
-	})
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
-	return nil
-}
-
-// withdraw lets the oldest of our offers go until so many are left.
-func (c *Client) withdraw(left int) {
-	for len(c.offered) > left {
-		var oldest *outgoing
-		for _, f := range c.offered {
-			if oldest == nil || f.number < oldest.number {
-				oldest = f
-			}
-		}
-		oldest.Close()
-		delete(c.offered, oldest.ID)
-		c.info(oldest.where.Name(), "%s, file %d, is on offer no more: at most %d files are", safetext.Line(oldest.Name), oldest.number, maxOffered)
-	}
 }
 
 // offer notes that we were offered a file. It says whether that is to be
@@ -196,32 +107,26 @@ func (c *Client) request(f *incoming, now time.Time) {
 
 // direct sends a block, which may be lost.
 func (c *Client) direct(p *place, to room.ID, b []byte) {
-	if c.link == nil || c.rooms[p.ID()] != p {
+	if c.link == nil || c.rooms[p.ID()] != p || p.leaving {
 		return
 	}
-	id, envelope, err := p.SealDirectTo(to, b)
+	envelope, err := p.SealDirect(to, b)
 	if err == nil {
-		c.link.send(&relay.Frame{Type: relay.Direct, To: id, Data: envelope})
+		c.link.send(&relay.Frame{Type: relay.Direct, To: to, Data: envelope})
 	}
 }
 
 // block takes a block.
 func (c *Client) block(p *place, e relay.Envelope) {
-	from, _, b, err := p.OpenDirect(e)
+	from, b, err := p.OpenDirect(e)
 	if err != nil || len(b) == 0 {
 		return
 	}
 	switch b[0] {
 	case blockGet:
-		want, err := transfer.ParseRequest(b[1:])
-		f := c.offered[want.ID]
-		if err != nil || f == nil || f.where != p || f.to != (room.ID{}) && f.to != from || want.Offset >= f.Size {
-			return
+		if want, err := transfer.ParseRequest(b[1:]); err == nil {
+			c.requested(p, want, request{from, e.Salt, e.Seq})
 		}
-		if again := (request{from, e.Salt, e.Seq}); !f.requests.add(again) {
-			return // the hub may repeat it as often as it likes
-		}
-		c.serve(f, from, want)
 	case blockData:
 		id, offset, b, err := transfer.ParseBlock(b[1:])
 		if err != nil {
@@ -233,24 +138,16 @@ func (c *Client) block(p *place, e relay.Envelope) {
 				return
 			}
 		}
-	}
-}
-
-// serve sends blocks of a file.
-func (c *Client) serve(f *outgoing, to room.ID, want transfer.Request) {
-	buf := make([]byte, 0, 1+transfer.BlockHead+transfer.BlockSize)
-	for offset := want.Offset; want.Blocks > 0 && offset < f.Size; want.Blocks-- {
-		block, next, err := f.AppendBlock(append(buf, blockData), offset)
+	case blockEnd:
+		r, err := transfer.ParseRefusal(b[1:])
 		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				c.info(f.where.Name(), "read %s: %v", f.Name, err)
-			}
 			return
 		}
-		c.direct(f.where, to, block)
-		if offset = next; offset > f.sent {
-			f.sent = offset
-			c.show(Event{Type: Progress, Room: f.where.Name(), Offer: f.number, File: f.Name, Size: f.Size, Done: offset, Own: true})
+		for _, f := range c.offers {
+			if f.ID == r.ID && f.from == from && f.Taken() && !f.done {
+				c.ended(f, r.Reason.String()+"; what has come is kept, for the same file")
+				return
+			}
 		}
 	}
 }
@@ -276,6 +173,13 @@ func (c *Client) failed(f *incoming, err error) {
 	f.Close()
 	c.show(Event{Type: File, Room: f.where.Name(), Nick: f.nick, Offer: f.number, File: f.Name, Size: f.Size, Done: f.Have(),
 		Text: fmt.Sprintf("stopped: %v; /accept %d goes on", err, f.number)})
+}
+
+// ended lets an offer go that nothing comes of.
+func (c *Client) ended(f *incoming, why string) {
+	f.Close()
+	delete(c.offers, f.number)
+	c.show(Event{Type: File, Room: f.where.Name(), Nick: f.nick, Offer: f.number, File: f.Name, Size: f.Size, Done: f.Have(), Text: why})
 }
 
 // complete checks the file, apart from everything else, and gives it its name.

@@ -17,9 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
 	"vcrypto/internal/chat/hub"
+	"vcrypto/internal/chat/hub/natstest"
 	"vcrypto/internal/chat/member"
 	"vcrypto/internal/chat/relay"
 	"vcrypto/internal/chat/room"
@@ -36,10 +35,21 @@ const testRoom = "#room"
 // startHub runs a hub; stop ends it before the test does.
 func startHub(t testing.TB, nats string) (addr string, stop func()) {
 	t.Helper()
-	h, err := hub.New(context.Background(), hub.Config{NATS: nats, Limits: hub.Limits{Posts: 1e6, PostsBurst: 1e6}, Log: func(f string, a ...any) { t.Logf("hub: "+f, a...) }})
+	h, err := newHub(t, hub.Config{NATS: nats})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serve(t, h)
+}
+
+func newHub(t testing.TB, c hub.Config) (*hub.Hub, error) {
+	c.Limits = hub.Limits{Posts: 1e6, PostsBurst: 1e6}
+	c.Log = func(f string, a ...any) { t.Logf("hub: "+f, a...) }
+	return hub.New(context.Background(), c)
+}
+
+func serve(t testing.TB, h *hub.Hub) (addr string, stop func()) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -56,20 +66,6 @@ func startHub(t testing.TB, nats string) (addr string, stop func()) {
 	return l.Addr().String(), stop
 }
 
-func natsServer(t testing.TB) string {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("NATS does not start")
-	}
-	return s.ClientURL()
-}
-
 // user is a client whose events are kept.
 type user struct {
 	*member.Client
@@ -84,6 +80,11 @@ type user struct {
 
 // join starts a client and brings it into the room.
 func join(t testing.TB, nick string, addrs ...string) *user {
+	t.Helper()
+	return joinIn(t, testRoom, nick, addrs...)
+}
+
+func joinIn(t testing.TB, in, nick string, addrs ...string) *user {
 	t.Helper()
 	key, err := room.NewKey([]byte("0123456789abcdef0123456789abcdef"))
 	if err != nil {
@@ -117,11 +118,23 @@ func join(t testing.TB, nick string, addrs ...string) *user {
 			}
 		}
 	})
-	if err := u.Join(testRoom); err != nil {
-		t.Fatal(err)
-	}
-	u.await(func(e member.Event) bool { return e.Type == member.Entered }, "to be in the room")
+	u.enter(in)
 	return u
+}
+
+// enter brings a user into a room.
+func (u *user) enter(in string) {
+	u.t.Helper()
+	if err := u.Join(in); err != nil {
+		u.t.Fatal(err)
+	}
+	u.await(func(e member.Event) bool { return e.Type == member.Entered && e.Room == in }, "to be in "+in)
+}
+
+// met is who has a nick in a room, as soon as that is known.
+func (u *user) met(in, nick string) room.ID {
+	u.t.Helper()
+	return u.await(func(e member.Event) bool { return e.Type == room.Came && e.Nick == nick && e.Room == in }, "for "+nick).Person
 }
 
 func show(e member.Event) string {
@@ -182,6 +195,20 @@ func (u *user) say(text string) {
 	}
 }
 
+// heardAll waits until another has counted to the end, and fails unless all of
+// it was shown, once and in order.
+func (u *user) heardAll(from *user, each int) {
+	u.t.Helper()
+	u.hears(fmt.Sprintf("%s %d", from.name, each-1))
+	var want []string
+	for n := range each {
+		want = append(want, fmt.Sprintf("message %s %s %d", from.name, from.name, n))
+	}
+	if got := u.seen(func(e member.Event) bool { return e.Type == room.Said && e.Nick == from.name }); !slices.Equal(got, want) {
+		u.t.Errorf("%s heard %d messages of %s: %q", u.name, len(got), from.name, got)
+	}
+}
+
 // noWarnings fails if something was wrong.
 func (u *user) noWarnings() {
 	u.t.Helper()
@@ -198,7 +225,7 @@ func TestTalk(t *testing.T) {
 	bob.knows("ann")
 	ann.say("hello bob")
 	bob.hears("hello bob")
-	if err := bob.Tell(t.Context(), testRoom, "ann", "psst", false); err != nil {
+	if err := bob.Tell(t.Context(), testRoom, ann.ID(), "psst", false); err != nil {
 		t.Fatal(err)
 	}
 	if e := ann.await(func(e member.Event) bool { return e.Type == room.Told }, "to be told"); e.Text != "psst" || e.Nick != "bob" {
@@ -211,8 +238,8 @@ func TestTalk(t *testing.T) {
 	if err := ann.SetNick("bob"); err == nil {
 		t.Error("ann took bob's nick")
 	}
-	if ignored, err := bob.Ignore("anna"); !ignored || err != nil {
-		t.Error(ignored, err)
+	if who, ignored, err := bob.Ignore(testRoom, "anna"); !ignored || err != nil || who.ID != ann.ID() {
+		t.Error(who, ignored, err)
 	}
 	ann.say("do you hear me?")
 	if err := ann.SetTopic(t.Context(), testRoom, "nothing"); err != nil {
@@ -235,7 +262,7 @@ func TestTalk(t *testing.T) {
 // in order.
 func TestHubDies(t *testing.T) {
 	t.Parallel()
-	nats := natsServer(t)
+	nats := natstest.Start(t, natstest.Options(t)).ClientURL()
 	addrA, stopA := startHub(t, nats)
 	addrB, _ := startHub(t, nats)
 	ann, bob := join(t, "ann", addrA, addrB), join(t, "bob", addrB, addrA)
@@ -266,14 +293,7 @@ func TestHubDies(t *testing.T) {
 			if from == u {
 				continue
 			}
-			u.hears(fmt.Sprintf("%s %d", from.name, each-1))
-			var want []string
-			for n := range each {
-				want = append(want, fmt.Sprintf("message %s %s %d", from.name, from.name, n))
-			}
-			if got := u.seen(func(e member.Event) bool { return e.Type == room.Said && e.Nick == from.name }); !slices.Equal(got, want) {
-				t.Errorf("%s heard %d messages of %s: %q", u.name, len(got), from.name, got)
-			}
+			u.heardAll(from, each)
 		}
 		u.noWarnings()
 	}
@@ -455,7 +475,7 @@ func TestFile(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := ann.Send(t.Context(), testRoom, "bob", path); err != nil {
+	if err := ann.Send(t.Context(), testRoom, bob.ID(), path); err != nil {
 		t.Fatal(err)
 	}
 	offer := bob.await(func(e member.Event) bool { return e.Type == room.Offered }, "for the offer")
@@ -502,7 +522,7 @@ func TestFileResumes(t *testing.T) {
 	os.WriteFile(path, content, 0o600)
 	os.WriteFile(filepath.Join(bob.dir, "notes.txt"), []byte("mine"), 0o600)
 	offer := func(n int) member.Event {
-		if err := ann.Send(t.Context(), testRoom, "", path); err != nil {
+		if err := ann.Send(t.Context(), testRoom, room.ID{}, path); err != nil {
 			t.Fatal(err)
 		}
 		return bob.await(func(e member.Event) bool { return e.Type == room.Offered && e.Offer == n }, "for the offer")

@@ -110,7 +110,7 @@ const (
 	// From hubs.
 	Joined  Type = 16 // Room, Stream, Seq, Lost: all that there is has been sent
 	Message Type = 17 // Seq; Data: an envelope
-	Rooms   Type = 18 // Rooms
+	Rooms   Type = 18 // More, Rooms
 	Pong    Type = 19 // -
 	Refused Type = 20 // Room, Code
 	Closing Type = 21 // Code
@@ -158,6 +158,7 @@ type Frame struct {
 	Code   Code
 	Data   []byte
 	Rooms  []Listed
+	More   uint32 // rooms that there are beside these
 }
 
 // Append appends the frame as it is sent.
@@ -186,6 +187,7 @@ func (f *Frame) Append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint64(b, f.Seq)
 		b = append(b, f.Data...)
 	case Rooms:
+		b = binary.BigEndian.AppendUint32(b, f.More)
 		for _, l := range f.Rooms {
 			b = append(b, l.Room[:]...)
 			b = binary.BigEndian.AppendUint16(b, uint16(len(l.Label)))
@@ -249,6 +251,7 @@ func parse(b []byte) (*Frame, error) {
 		f.Seq = p.uint64()
 		f.Data = p.all(MaxEnvelope)
 	case Rooms:
+		f.More = p.uint32()
 		for len(p.rest) > 0 && !p.short {
 			l := Listed{Room: p.id()}
 			l.Label = p.take(int(p.uint16()))
@@ -293,6 +296,7 @@ func (p *parser) all(most int) []byte {
 
 func (p *parser) id() ID         { return ID(p.take(IDSize)) }
 func (p *parser) uint64() uint64 { return binary.BigEndian.Uint64(p.take(8)) }
+func (p *parser) uint32() uint32 { return binary.BigEndian.Uint32(p.take(4)) }
 func (p *parser) uint16() uint16 { return binary.BigEndian.Uint16(p.take(2)) }
 func (p *parser) byte() byte     { return p.take(1)[0] }
 

@@ -32,7 +32,7 @@ func examples() []*Frame {
 		{Type: List}, {Type: Ping}, {Type: Pong},
 		{Type: Joined, Room: room, Stream: 7, Seq: 9, Lost: true},
 		{Type: Message, Seq: 10, Data: []byte("envelope")},
-		{Type: Rooms, Rooms: []Listed{{room, []byte("one")}, {to, []byte("two")}}},
+		{Type: Rooms, More: 1 << 31, Rooms: []Listed{{room, []byte("one")}, {to, []byte("two")}}},
 		{Type: Refused, Room: room, Code: CodeFull},
 		{Type: Closing, Code: CodeSlow},
 	}

@@ -87,38 +87,29 @@ func (r *Room) openFrom(from *member, purpose string, e *relay.Envelope, sealed 
 
 // SealDirect seals a block for one member, who gets it without the room: it
 // may be lost or repeated.
-func (r *Room) SealDirect(nick string, plain []byte) (to ID, envelope []byte, err error) {
-	m := r.byNick(nick)
-	if m == nil {
-		return ID{}, nil, fmt.Errorf("%s is not here", nick)
-	}
-	return r.SealDirectTo(m.id, plain)
-}
-
-// SealDirectTo does so for a member whose ID is known.
-func (r *Room) SealDirectTo(to ID, plain []byte) (_ ID, envelope []byte, err error) {
+func (r *Room) SealDirect(to ID, plain []byte) (envelope []byte, err error) {
 	m := r.members[to]
 	if m == nil {
-		return ID{}, nil, errors.New("the other has left")
+		return nil, ErrAbsent
 	}
 	e := relay.Envelope{Room: r.id, Sender: r.self.ID, Salt: r.blockSalt, Seq: r.blocks, Suite: r.withSuites(m.suites)}
 	r.blocks++
 	sealed, err := r.sealFor(m, forBlocks, &e, plain)
 	if err != nil {
-		return ID{}, nil, err
+		return nil, err
 	}
-	return m.id, append(e.Head(nil), sealed...), nil
+	return append(e.Head(nil), sealed...), nil
 }
 
 // OpenDirect opens such a block. The sender is a member of the room.
-func (r *Room) OpenDirect(e relay.Envelope) (from ID, nick string, plain []byte, err error) {
+func (r *Room) OpenDirect(e relay.Envelope) (from ID, plain []byte, err error) {
 	m := r.members[e.Sender]
 	if m == nil || e.Room != r.id || r.place.Suites()&e.Suite == 0 {
-		return ID{}, "", nil, suite.ErrForged
+		return ID{}, nil, suite.ErrForged
 	}
 	plain, err = r.openFrom(m, forBlocks, &e, e.Sealed)
 	if err != nil {
-		return ID{}, "", nil, err
+		return ID{}, nil, err
 	}
-	return m.id, r.display(m), plain, nil
+	return m.id, plain, nil
 }

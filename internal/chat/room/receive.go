@@ -4,6 +4,7 @@ package room
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -60,16 +61,34 @@ func (r *Room) Receive(envelope []byte, now time.Time) []Event {
 		return r.again(m, now)
 	}
 	m.heard = now // not by what came again: anybody on the hub can send that
+	var events []Event
+	if m.resync {
+		if events = r.goOn(m, e.Seq, now); e.Seq < m.next { // what waited had that number
+			return append(events, r.again(m, now)...)
+		}
+	}
 	r.seen.add(h)
 	r.after = h
-	if m.resync {
-		m.resync, m.next = false, e.Seq
-	}
 	if e.Seq > m.next {
-		return r.hold(m, &heldMessage{msg, e, h}, now)
+		return append(events, r.hold(m, &heldMessage{msg, e, h}, now)...)
 	}
-	events := r.take(m, &heldMessage{msg, e, h}, now)
+	events = append(events, r.take(m, &heldMessage{msg, e, h}, now)...)
 	return append(events, r.release(m, now)...)
+}
+
+// goOn has a member's numbers go on with that of the first message after a
+// loss (see Lost). Members say again first what has no place yet, so what is
+// missing before that number will not come: what waited for it is taken.
+func (r *Room) goOn(m *member, seq uint64, now time.Time) []Event {
+	m.resync = false
+	var events []Event
+	for first, ok := m.firstHeld(); ok && first <= seq && m.next < seq; first, ok = m.firstHeld() {
+		events = append(events, r.skip(m, now)...)
+	}
+	if m.next < seq { // something of this member is lost, so it has to be shown to be there anew
+		m.next, m.linked, m.fresh = seq, false, false
+	}
+	return events
 }
 
 // open opens an envelope with the keys of its sender.
@@ -155,14 +174,20 @@ func (r *Room) release(m *member, now time.Time) []Event {
 	return events
 }
 
-// skip gives up on messages that have not come.
-func (r *Room) skip(m *member, now time.Time) []Event {
-	if len(m.held) == 0 {
-		return nil
-	}
-	first := ^uint64(0)
+// firstHeld is the lowest number of a message that waits for one before it.
+func (m *member) firstHeld() (first uint64, ok bool) {
+	first = math.MaxUint64
 	for seq := range m.held {
 		first = min(first, seq)
+	}
+	return first, len(m.held) > 0
+}
+
+// skip gives up on messages that have not come.
+func (r *Room) skip(m *member, now time.Time) []Event {
+	first, ok := m.firstHeld()
+	if !ok {
+		return nil
 	}
 	events := []Event{warning(Missing, m.id, "%d messages of %s did not come", first-m.next, r.display(m))}
 	m.next, m.linked = first, false

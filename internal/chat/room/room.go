@@ -108,6 +108,9 @@ func expand(prk []byte, info string, size int) []byte {
 // ErrName: it cannot be the name of a room, or a nick.
 var ErrName = errors.New("it cannot be a name")
 
+// ErrAbsent: who a message is for is not in the room.
+var ErrAbsent = errors.New("they are not here any more")
+
 // CheckName says whether a room can have this name: as safetext.Room makes it.
 func CheckName(name string) error {
 	if name == "" || len(name) > MaxName || safetext.Room(name) != name {

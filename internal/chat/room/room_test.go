@@ -196,12 +196,12 @@ func TestPrivate(t *testing.T) {
 	for _, p := range w.members {
 		p.seen()
 	}
-	ann.post(ann.Tell("bob", "for you", false, w.now))
-	ann.post(ann.Tell("bob", "winks", true, w.now))
+	ann.post(ann.Tell(bob.self.ID, "for you", false, w.now))
+	ann.post(ann.Tell(bob.self.ID, "winks", true, w.now))
 	w.pass(time.Second)
 	bob.saw("private ann  for you", "private-action ann  winks")
 	cat.saw()
-	if _, err := ann.Tell("dan", "anybody?", false, w.now); err == nil {
+	if _, err := ann.Tell(ID{1}, "anybody?", false, w.now); err == nil {
 		t.Error("told somebody who is not here")
 	}
 
@@ -225,22 +225,22 @@ func TestDirect(t *testing.T) {
 	w := newWorld(t)
 	ann, bob, cat := w.join("ann"), w.join("bob"), w.join("cat")
 	w.pass(time.Second)
-	to, b, err := ann.SealDirect("bob", []byte("a block"))
-	if err != nil || to != bob.self.ID {
-		t.Fatal(to, err)
+	b, err := ann.SealDirect(bob.self.ID, []byte("a block"))
+	if err != nil {
+		t.Fatal(err)
 	}
 	e, err := relay.ParseEnvelope(b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if from, nick, p, err := bob.OpenDirect(e); err != nil || string(p) != "a block" || from != ann.self.ID || nick != "ann" {
-		t.Errorf("bob got %q from %s, %v", p, nick, err)
+	if from, p, err := bob.OpenDirect(e); err != nil || string(p) != "a block" || from != ann.self.ID {
+		t.Errorf("bob got %q from %s, %v", p, from, err)
 	}
-	if _, _, p, err := cat.OpenDirect(e); err == nil {
+	if _, p, err := cat.OpenDirect(e); err == nil {
 		t.Errorf("cat got %q", p)
 	}
 	e.Sender = cat.self.ID
-	if _, _, p, err := bob.OpenDirect(e); err == nil {
+	if _, p, err := bob.OpenDirect(e); err == nil {
 		t.Errorf("bob got %q from cat", p)
 	}
 }

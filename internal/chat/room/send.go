@@ -55,7 +55,7 @@ func (r *Room) seal(k kind, id suite.ID, now time.Time, body func(*relay.Envelop
 	if err != nil {
 		return Pending{}, err
 	}
-	p := Pending{Seq: e.Seq, Envelope: envelope, hash: hashOf(envelope)}
+	p := Pending{Seq: e.Seq, Envelope: envelope, hash: hashOf(envelope), said: k != kindHere && k != kindLeave}
 	r.seq++
 	r.prev, r.saidAt = p.hash, now
 	r.sealedAt = append(r.sealedAt, now)
@@ -128,7 +128,7 @@ func (r *Room) SetNick(nick string, now time.Time) (Pending, error) {
 }
 
 // Tell seals text for one member.
-func (r *Room) Tell(nick, text string, act bool, now time.Time) (Pending, error) {
+func (r *Room) Tell(to ID, text string, act bool, now time.Time) (Pending, error) {
 	k := kindSay
 	if act {
 		k = kindAct
@@ -136,13 +136,13 @@ func (r *Room) Tell(nick, text string, act bool, now time.Time) (Pending, error)
 	if len(text) > MaxText || !utf8.ValidString(text) {
 		return Pending{}, fmt.Errorf("%d bytes of text: at most %d of UTF-8 go in one message", len(text), MaxText)
 	}
-	return r.tell(nick, k, []byte(text), now)
+	return r.tell(to, k, []byte(text), now)
 }
 
-func (r *Room) tell(nick string, k kind, body []byte, now time.Time) (Pending, error) {
-	m := r.byNick(nick)
-	if m == nil {
-		return Pending{}, fmt.Errorf("%s is not here", nick)
+func (r *Room) tell(to ID, k kind, body []byte, now time.Time) (Pending, error) {
+	m := r.members[to]
+	if m == nil || !m.present {
+		return Pending{}, ErrAbsent
 	}
 	return r.seal(kindPrivate, r.Suite(), now, func(e *relay.Envelope) ([]byte, error) {
 		sealed, err := r.sealFor(m, forMessages, e, append([]byte{byte(k)}, body...))
@@ -150,10 +150,10 @@ func (r *Room) tell(nick string, k kind, body []byte, now time.Time) (Pending, e
 	})
 }
 
-// Offer seals the offer of a file, for all or, if nick is not "", for one.
-func (r *Room) Offer(o *Offer, nick string, now time.Time) (Pending, error) {
-	if nick != "" {
-		return r.tell(nick, kindOffer, o.Marshal(), now)
+// Offer seals the offer of a file, for all or, if to is not zero, for one.
+func (r *Room) Offer(o *Offer, to ID, now time.Time) (Pending, error) {
+	if to != (ID{}) {
+		return r.tell(to, kindOffer, o.Marshal(), now)
 	}
 	return r.seal(kindOffer, r.Suite(), now, func(*relay.Envelope) ([]byte, error) { return o.Marshal(), nil })
 }
@@ -162,13 +162,25 @@ func (r *Room) Offer(o *Offer, nick string, now time.Time) (Pending, error) {
 // when there is another hub.
 func (r *Room) Pending() []Pending { return r.pending }
 
-// Lost notes that messages may have been missed which nobody keeps. What
-// Here(true, false) returns is to be sent: who is there has to be shown anew.
+// Unsaid counts those of them that are more than a greeting or goodbye.
+func (r *Room) Unsaid() int {
+	n := 0
+	for _, p := range r.pending {
+		if p.said {
+			n++
+		}
+	}
+	return n
+}
+
+// Lost notes that messages may have been missed which nobody keeps: numbers
+// may go on anywhere, and what others answer may not have come to us. What
+// came already and waits for something before it goes on waiting, since its
+// sender may say that again. What Here(true, false) returns is to be sent: who
+// is there has to be shown anew.
 func (r *Room) Lost() {
 	for _, m := range r.members {
-		m.fresh, m.linked, m.lenient, m.resync = false, false, true, true
-		clear(m.held)
-		m.gapSince = time.Time{}
+		m.lenient, m.resync = true, true
 	}
 }
 

@@ -92,6 +92,7 @@ type Pending struct {
 	Seq      uint64
 	Envelope []byte
 	hash     hash
+	said     bool // by the user: it is no greeting or goodbye
 }
 
 // member is another member.
@@ -245,12 +246,12 @@ func (r *Room) byNick(nick string) *member {
 // Has says whether somebody of that nick is here.
 func (r *Room) Has(nick string) bool { return r.byNick(nick) != nil }
 
-// Find is the ID of somebody of that nick who is here.
-func (r *Room) Find(nick string) (ID, bool) {
-	if m := r.byNick(nick); m != nil {
-		return m.id, true
+// NickOf is how somebody is shown who is here.
+func (r *Room) NickOf(id ID) (nick string, here bool) {
+	if m := r.members[id]; m != nil && m.present {
+		return m.shown, true
 	}
-	return ID{}, false
+	return "", false
 }
 
 // present counts those who are here, ourselves too.

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // offered returns a file of random content on offer.
@@ -150,6 +152,7 @@ func FuzzParse(f *testing.F) {
 	r := Request{Offset: 7, Blocks: 3}
 	f.Add(r.Append(nil))
 	f.Add(make([]byte, BlockHead+1))
+	f.Add((&Refusal{Reason: Changed}).Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if o, err := ParseOffer(b); err == nil && (o.Size < 0 || len(o.Name) > MaxName || !bytes.Equal(o.Marshal(), b)) {
 			t.Errorf("the offer %x is %+v", b, o)
@@ -157,8 +160,64 @@ func FuzzParse(f *testing.F) {
 		if r, err := ParseRequest(b); err == nil && (r.Offset < 0 || r.Blocks < 0 || r.Blocks > Run) {
 			t.Errorf("the request %x is %+v", b, r)
 		}
+		if r, err := ParseRefusal(b); err == nil && !bytes.Equal(r.Append(nil), b) {
+			t.Errorf("the refusal %x is %+v", b, r)
+		}
 		if _, offset, data, err := ParseBlock(b); err == nil && (offset < 0 || len(data) == 0 || len(data) > BlockSize) {
 			t.Errorf("the block %x is %d bytes at %d", b, len(data), offset)
 		}
 	})
+}
+
+// TestNoWait: what is no regular file is refused at once, and not opened: a
+// FIFO would wait for somebody to write.
+func TestNoWait(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		o, err := Open(path)
+		if err == nil {
+			o.Close()
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("a FIFO: %v", err)
+		}
+	case <-time.After(2 * time.Minute):
+		t.Fatal("it waits for a writer")
+	}
+	if o, err := Open("/dev/zero"); err == nil {
+		o.Close()
+		t.Error("a device is on offer")
+	}
+}
+
+// TestChanged: a file that is longer or shorter than it was is not sent on,
+// not even the part that was there.
+func TestChanged(t *testing.T) {
+	for what, change := range map[string]func(path string) error{
+		"longer":   func(path string) error { return os.Truncate(path, 3*BlockSize+100) },
+		"shorter":  func(path string) error { return os.Truncate(path, 2*BlockSize) },
+		"nothing":  func(path string) error { return os.Truncate(path, 0) },
+		"one more": func(path string) error { return os.Truncate(path, 2*BlockSize+101) },
+	} {
+		o, _ := offered(t, 2*BlockSize+100)
+		if _, _, err := o.AppendBlock(nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(o.file.Name()); err != nil {
+			t.Fatal(err)
+		}
+		for offset := int64(0); offset < o.Size; offset += BlockSize {
+			if b, _, err := o.AppendBlock(nil, offset); !errors.Is(err, ErrChanged) || b != nil || WhyNot(err) != Changed {
+				t.Errorf("%s, at %d: %d bytes, %v", what, offset, len(b), err)
+			}
+		}
+	}
 }

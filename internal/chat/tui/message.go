@@ -26,9 +26,10 @@ const (
 // Message is what a room shows.
 type Message struct {
 	Time time.Time // zero is now
-	// Room is where it belongs: a room, whose name begins with #, or the nick
-	// of whom one talks with alone. It is opened if it is not, without being
-	// brought to the front. "" is the room that is shown just now.
+	// Room is where it belongs: a room, whose name begins with #, or a
+	// conversation with one other, by any other name (see UI.Meet). It is
+	// opened if it is not, without being brought to the front. "" is the room
+	// that is shown just now.
 	Room string
 	Nick string // who it is from; Notice, Info and Warning have none
 	Kind Kind

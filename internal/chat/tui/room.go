@@ -14,6 +14,7 @@ import (
 type room struct {
 	name    string // as the program knows it
 	shown   string // harmless
+	person  person // of a conversation with one other
 	topic   string // harmless
 	members []string
 
@@ -107,8 +108,8 @@ func (u *UI) look() {
 	}
 }
 
-// Open brings a room, or a conversation by the other's nick, to the front,
-// and makes it if there is none of that name.
+// Open brings a room, or a conversation, to the front, and makes it if there is
+// none of that name.
 func (u *UI) Open(name string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -125,23 +126,12 @@ func (u *UI) Close(name string) {
 		return
 	}
 	u.rooms = slices.Delete(u.rooms, i, i+1)
+	u.nameAll()
 	if u.current >= i {
 		u.current--
 	}
 	u.look()
 	u.redraw()
-}
-
-// Rename gives a room another name, as when the nick of whom one talks with
-// changes. It does nothing if there is none, or if there is one of the new
-// name.
-func (u *UI) Rename(old, name string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if i := u.find(old); i >= 0 && old != "" && u.find(name) < 0 {
-		u.rooms[i].name, u.rooms[i].shown = name, flat(safetext.Line(name))
-		u.redraw()
-	}
 }
 
 // Current returns the name of the room that is shown; "" is the program's
@@ -150,6 +140,17 @@ func (u *UI) Current() string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.rooms[u.current].name
+}
+
+// Names are the rooms and conversations there are, and how each is shown.
+func (u *UI) Names() map[string]string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	all := map[string]string{}
+	for _, r := range u.rooms {
+		all[r.name] = r.shown
+	}
+	return all
 }
 
 // SetMembers says who is in a room: for the status line, and for completion.

@@ -61,7 +61,7 @@ func (s *screen) roomsLine(u *UI) string {
 	line := s.paint.on(lineStyle)
 	tabs := make([]string, len(u.rooms))
 	for i, r := range u.rooms {
-		name := cut(r.shown, maxTabCells)
+		name := r.tab()
 		if name == "" {
 			name = "vchat"
 		}

@@ -93,7 +93,7 @@ func fileSizes(k Kind) (least, most int) {
 	case Block:
 		return transfer.BlockHead + 1, transfer.BlockHead + transfer.BlockSize
 	default:
-		return transfer.IDSize, transfer.IDSize
+		return transfer.RefusalSize, transfer.RefusalSize
 	}
 }
 

@@ -107,6 +107,6 @@ const (
 	Get Kind = 9
 	// Block is one.
 	Block Kind = 10
-	// Refuse carries the ID of a file that is not wanted, or not to be had.
+	// Refuse says that a file is not wanted, or not to be had.
 	Refuse Kind = 11
 )
