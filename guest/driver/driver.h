@@ -396,10 +396,11 @@ struct vcd_data {
 
 	/* Of an asynchronous operation. */
 	struct vcd_file *file;
-	struct mm_struct *mm;		/* whose memory it works on */
+	struct mm_struct *mm;		/* whose memory its pointers are of */
 	struct crypt_op cop;
 	int err;
 	bool copied;			/* the destination is written when fetched */
+	bool flew;			/* was one request, left to fly */
 	bool flying;			/* counted in session->async */
 	u8 next_iv[VCD_BLOCK];
 	u8 digest[VCD_MAX_RESULT];
