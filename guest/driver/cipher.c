@@ -160,6 +160,7 @@ static int vcd_chunk(struct vcd_data **rp, struct vcd_session *s, int op,
 		memcpy(next, iv, VCD_BLOCK);
 		vcd_cipher_next_iv(*rp, s, op, len, next, true);
 		vcd_cipher_header(&(*rp)->m, c, op, vcd_wire_len(c, len), iv);
+		(*rp)->m.oversize = vcd_oversize(s->dev, c->ivsize + 2ULL * len);
 		err = vcd_data_send(rp, s, op);
 	} while (err == -ESTALE && --tries);
 	if (err)
@@ -235,6 +236,8 @@ int vcd_cipher_run(struct vcd_session *s, int op, u16 flags, struct vcd_mem src,
 		return 0;
 	if (s->cipher->kind == VCD_NULL)
 		return vcd_null(s, op, src, dst, len, hash);
+	if (s->cipher->whole && vcd_oversize(d, len))
+		return -EMSGSIZE;
 	if (!READ_ONCE(d->hw_ready))
 		return -EBUSY;
 	zc = src.u && dst.u && vcd_zero_copy(s, &span);
@@ -312,6 +315,8 @@ static int vcd_aead_send(struct vcd_data **rp, struct vcd_session *s,
 	para->aad_len = cpu_to_le32(a->aad_len);
 	para->src_data_len = cpu_to_le32(a->len + r->m.tag_in);
 	para->dst_data_len = cpu_to_le32(a->len + r->m.result);
+	r->m.oversize = vcd_oversize(s->dev, r->m.ivlen + a->aad_len +
+					     2ULL * a->len + a->tagsize);
 	return vcd_data_send(rp, s, a->op);
 }
 
@@ -331,6 +336,8 @@ int vcd_aead_run(struct vcd_session *s, const struct vcd_aead_op *a)
 	int tries = 2;
 	int err;
 
+	if (vcd_oversize(d, (u64)a->len + a->aad_len))
+		return -EMSGSIZE;
 	if (!READ_ONCE(d->hw_ready))
 		return -EBUSY;
 	r = vcd_data_get(d);

@@ -73,7 +73,6 @@
 #define VCD_MAX_CHUNK		(VCD_SEG_SIZE * VCD_MAX_SEGS)
 /* What cannot be split has larger segments, for up to 4 MiB. */
 #define VCD_MAX_SEG_SIZE	SZ_512K
-#define VCD_MAX_WHOLE		(VCD_MAX_SEG_SIZE * VCD_MAX_SEGS)
 /* Pages of a chunk of the caller's own memory, which may begin anywhere. */
 #define VCD_MAX_PAGES		(VCD_MAX_CHUNK / PAGE_SIZE + 1)
 /* Not a status of the specification: shows whether the device wrote one. */
@@ -179,6 +178,7 @@ struct vcd_device {
 	struct vcd_queue *queues;
 
 	unsigned int chunk;		/* most bytes of data in a request */
+	unsigned int segs;		/* most segments, each read and written */
 	unsigned int kmax;		/* likewise, of the kernel's door */
 	unsigned int ksegs;		/* most pieces of data in a request */
 	atomic_t users;			/* open files, transformations */
@@ -365,6 +365,7 @@ struct vcd_msg {
 	unsigned int tag_in;		/* bytes of tag sent, behind the source */
 	unsigned int result;		/* bytes of answer before the status */
 	bool short_ok;			/* less than dst_len is an answer too */
+	bool oversize;			/* beyond max_size as some devices count */
 
 	/* Read by the device, in this order. */
 	struct virtio_crypto_op_data_req out;
@@ -406,6 +407,12 @@ struct vcd_data {
 	u8 digest[VCD_MAX_RESULT];
 	unsigned int digestsize;
 };
+
+/* Bytes of data that cannot be split, as far as that is for memory and rings. */
+static inline unsigned int vcd_max_whole(const struct vcd_device *d)
+{
+	return READ_ONCE(d->segs) * VCD_MAX_SEG_SIZE;
+}
 
 /* An operation of CIOCCRYPT on its way. */
 struct vcd_op {
@@ -483,6 +490,7 @@ struct vcd_lists {
 	unsigned int out, total;
 };
 
+bool vcd_oversize(const struct vcd_device *d, u64 bytes);
 void vcd_msg_header(struct vcd_msg *m, u32 opcode, u32 algo);
 void vcd_msg_lists(struct vcd_msg *m, struct vcd_lists *l);
 void vcd_msg_prepare(struct vcd_msg *m, struct vcd_session *s,

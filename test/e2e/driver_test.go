@@ -3,13 +3,17 @@
 package e2e
 
 import (
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"vcrypto/engine"
+	"vcrypto/engine/gocrypto"
 	"vcrypto/internal/vm"
+	"vcrypto/virtiocrypto"
 )
 
 // driverTest returns one of the driver's own test programs.
@@ -74,6 +78,53 @@ func TestGuestDriver(t *testing.T) {
 		v.Close()
 		d.log.waitFor(t, `device reset.*counted.operations=[1-9]`)
 	})
+}
+
+// TestTooLong: what is longer than a request may be is split, hashed in the guest
+// or EMSGSIZE, on a device that says how much it takes: ours, and one that counts
+// what a request reads and writes together.
+func TestTooLong(t *testing.T) {
+	w := generic(t)
+	const small = 64 << 10
+	c := withDriver(t, "")
+	c.QEMU = w.qemu.Path
+	for i, socket := range []string{
+		serve(t, "--max-size", fmt.Sprint(small)).socket,
+		serveEngine(t, w, strictEngine{gocrypto.New()}),
+	} {
+		c.Devices = append(c.Devices, attach(t, w, socket, "--id", fmt.Sprint("dev", i))...)
+	}
+	c.Files = append(c.Files, driverTest(t, "toolong"))
+	v := boot(t, c)
+	for i, env := range []string{
+		fmt.Sprint("MAX_SIZE=", small),
+		fmt.Sprint("STRICT=1 MAX_SIZE=", virtiocrypto.DefaultMaxSize),
+	} {
+		if out, err := try(t, v, "sh", "-c", fmt.Sprintf("%s /tests/toolong /dev/cryptodev%d", env, i)); err != nil {
+			t.Errorf("%s: %v\n%s", env, err, tail(out, 60))
+		}
+	}
+	cleanLog(t, v)
+}
+
+// strictEngine fails requests that read and write more than DefaultMaxSize.
+type strictEngine struct{ engine.Engine }
+
+func (e strictEngine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {
+	w, err := e.Engine.NewWorker(c)
+	return strictWorker{w}, err
+}
+
+type strictWorker struct{ engine.Worker }
+
+func (w strictWorker) Reap(done []*engine.Request, m engine.ReapMode) int {
+	n := w.Worker.Reap(done, m)
+	for _, r := range done[:n] {
+		if len(r.Src)+len(r.Dst)+len(r.AAD)+int(r.IVLen) > virtiocrypto.DefaultMaxSize {
+			r.Status = engine.Failed
+		}
+	}
+	return n
 }
 
 // TestStopAndReset: a guest that is stopped goes on where it was; one that is
