@@ -252,6 +252,17 @@ static void vcd_knotify(struct vcd_req *req)
 	tasklet_schedule(&q->kdone_task);
 }
 
+/*
+ * The device's ERR to an RSA operation is a fault of its own, or a number that is
+ * not below the modulus, which is EINVAL: the kernel's own code can tell.
+ */
+static bool vcd_kunsure(const struct vcd_kreq *k)
+{
+	const struct vcd_cipher *c = k->s->cipher;
+
+	return !k->m.req.error && c && c->kind == VCD_RSA;
+}
+
 /* What the device returned. */
 static void vcd_kdone(struct tasklet_struct *task)
 {
@@ -271,6 +282,8 @@ static void vcd_kdone(struct tasklet_struct *task)
 		trace_vcd_reap(req, err);
 		if (err == -ESTALE)
 			vcd_session_lost(k->s, k->slot, k->m.id, req->gen);
+		if (err == -EIO && vcd_kunsure(k))
+			err = -EOPNOTSUPP;
 		if ((err == -ESTALE && --k->tries) || err == -EOPNOTSUPP) {
 			if (err == -EOPNOTSUPP)
 				k->tries = 0;
@@ -482,8 +495,9 @@ void vcd_kcrypto_settle(void)
 }
 
 /*
- * Register what a device offers and is not registered yet. The kernel tests
- * each algorithm on it, in this call up to 6.1, soon after it later.
+ * Register what a device offers and is not registered yet, whenever one is
+ * started, reset or says that it changed: what failed may work by then. The
+ * kernel tests each algorithm on it, in this call up to 6.1, soon after it later.
  */
 void vcd_kcrypto_add(struct vcd_device *d)
 {
@@ -495,15 +509,15 @@ void vcd_kcrypto_add(struct vcd_device *d)
 		return;
 	mutex_lock(&vcd_kalgs_lock);
 	for (i = 0; (a = vcd_kalg_at(i)); i++) {
-		if (a->registered || a->failed || !vcd_koffered(d, a))
+		if (a->registered || !vcd_koffered(d, a))
 			continue;
 		err = a->add(a, priority);
-		if (err) {
-			pr_err("cannot register %s with the kernel's crypto API: %d\n",
+		if (err && !a->failed)
+			pr_err("cannot register %s with the kernel's crypto API: %d; tried again when a device is started or its configuration changes\n",
 			       a->cipher ? a->cipher->name : a->hash->name, err);
-			a->failed = true;
+		a->failed = err;
+		if (err)
 			continue;
-		}
 		a->registered = true;
 		n++;
 	}

@@ -35,7 +35,7 @@ struct vcd_kalg {
 	const struct vcd_cipher *cipher;	/* or NULL */
 	const struct vcd_hash *hash;		/* or NULL */
 	bool registered;
-	bool failed;				/* to register; not tried again */
+	bool failed;				/* to register, which was logged */
 	int (*add)(struct vcd_kalg *a, int priority);
 	void (*del)(struct vcd_kalg *a);
 };
