@@ -174,7 +174,6 @@ void vcd_stop(struct vcd_device *d, enum vcd_state next)
 	bool was_up = d->state == VCD_UP;
 	unsigned int i;
 	struct vcd_req *r;
-	LIST_HEAD(done);
 
 	lockdep_assert_held(&d->lock);
 	WRITE_ONCE(d->state, next);
@@ -202,12 +201,11 @@ void vcd_stop(struct vcd_device *d, enum vcd_state next)
 		spin_lock_irq(&q->lock);
 		while ((r = virtqueue_detach_unused_buf(q->stopping))) {
 			r->error = vcd_down_error(d);
-			vcd_returned(q, r, &done);
+			vcd_returned(q, r);
 		}
 		q->stopping = NULL;
 		q->returned++;
 		spin_unlock_irq(&q->lock);
-		vcd_deliver(d, &done);
 		wake_up_all(&q->room);
 	}
 	vdev->config->del_vqs(vdev);

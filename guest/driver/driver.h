@@ -47,6 +47,7 @@
 #include <linux/poll.h>
 #include <linux/rwsem.h>
 #include <linux/scatterlist.h>
+#include <linux/seqlock.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
@@ -154,7 +155,7 @@ struct vcd_req {
 	bool counted;			/* queue->lock: one of its sleepers */
 	bool by_irq;			/* nobody will look for it */
 	bool kernel;			/* by the kernel's door */
-	/* Instead of waking a waiter: in any context, interrupts off or on. */
+	/* Instead of waking a waiter: under queue->lock. */
 	void (*notify)(struct vcd_req *req);
 	void (*orphaned)(struct vcd_req *req);	/* process context */
 	void (*resume)(struct vcd_req *req);	/* likewise: the ring has room */
@@ -330,6 +331,7 @@ struct vcd_session {
 	wait_queue_head_t idle;
 	atomic_t async;			/* in flight, with an IV of their own */
 	spinlock_t lock;		/* the rest */
+	seqcount_spinlock_t wire_seq;	/* wire: read without the lock */
 	struct vcd_wire {
 		u64 id;
 		u32 gen;		/* life of the device it belongs to; 0: none */
@@ -448,8 +450,7 @@ int vcd_submit(struct vcd_req *r, struct scatterlist *sgs[],
 int vcd_wait(struct vcd_req *r, unsigned int bytes);
 u64 vcd_spin_budget(struct vcd_device *d, unsigned int bytes);
 void vcd_spin_done(struct vcd_device *d, u64 took, u64 budget);
-void vcd_returned(struct vcd_queue *q, struct vcd_req *r, struct list_head *done);
-void vcd_deliver(struct vcd_device *d, struct list_head *done);
+void vcd_returned(struct vcd_queue *q, struct vcd_req *r);
 void vcd_orphan(struct vcd_device *d, struct vcd_req *r);
 void vcd_reap(struct work_struct *work);
 

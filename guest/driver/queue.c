@@ -54,8 +54,23 @@ static bool vcd_wanted(struct vcd_queue *q)
 	       atomic_read(&q->dev->file_waiters);
 }
 
-/* The request left q->inflight; q->lock is held. */
-void vcd_returned(struct vcd_queue *q, struct vcd_req *r, struct list_head *done)
+/* Have r->orphaned() called in process context. */
+void vcd_orphan(struct vcd_device *d, struct vcd_req *r)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&d->reap_lock, flags);
+	list_add_tail(&r->link, &d->orphans);
+	spin_unlock_irqrestore(&d->reap_lock, flags);
+	queue_work(vcd_wq, &d->reap);
+}
+
+/*
+ * Give a request back that the device or a reset returned; q->lock is held.
+ * Whoever is told takes locks of his own, which costs little here: interrupts
+ * are off already.
+ */
+void vcd_returned(struct vcd_queue *q, struct vcd_req *r)
 {
 	u64 ns = local_clock() - r->start;
 
@@ -65,17 +80,24 @@ void vcd_returned(struct vcd_queue *q, struct vcd_req *r, struct list_head *done
 	if (r->counted)
 		q->sleepers--;
 	r->counted = false;
-	list_move_tail(&r->link, done);
+	list_del_init(&r->link);
 	q->returned++;
+	if (r->notify)
+		r->notify(r);
+	else if (r->orphan)
+		vcd_orphan(q->dev, r);
+	else
+		complete(&r->done);
 }
 
 /*
  * Take what the device returned; q->lock is held. In the end interrupts are on
- * if somebody needs them, else off.
+ * if somebody needs them, else off. True: there was something.
  */
-static void vcd_collect(struct vcd_queue *q, struct list_head *done)
+static bool vcd_collect(struct vcd_queue *q)
 {
 	struct virtqueue *vq = q->vq;
+	unsigned int before = q->returned;
 	struct vcd_req *r;
 	unsigned int len;
 
@@ -86,16 +108,16 @@ static void vcd_collect(struct vcd_queue *q, struct list_head *done)
 		}
 		while ((r = virtqueue_get_buf(vq, &len))) {
 			r->used = len;
-			vcd_returned(q, r, done);
+			vcd_returned(q, r);
 		}
 	} while (!virtqueue_is_broken(vq) && vcd_wanted(q) && !vcd_enable_cb(q));
+	return q->returned != before;
 }
 
-static void vcd_finish(struct vcd_queue *q, struct list_head *done, bool broken,
-		       u32 gen)
+/* After a look, without the lock: there is room again if something came. */
+static void vcd_finish(struct vcd_queue *q, bool came, bool broken, u32 gen)
 {
-	if (!list_empty(done)) {
-		vcd_deliver(q->dev, done);
+	if (came) {
 		/* With a barrier, between the count and the look. */
 		if (wq_has_sleeper(&q->room))
 			wake_up_all(&q->room);
@@ -113,7 +135,7 @@ static void vcd_finish(struct vcd_queue *q, struct list_head *done, bool broken,
 static void vcd_queue_look(struct vcd_queue *q, bool now)
 {
 	unsigned long flags;
-	LIST_HEAD(done);
+	bool came = false;
 	bool broken = false;
 	u32 gen = 0;
 
@@ -122,12 +144,12 @@ static void vcd_queue_look(struct vcd_queue *q, bool now)
 	else if (!spin_trylock_irqsave(&q->lock, flags))
 		return;
 	if (q->vq) {
-		vcd_collect(q, &done);
+		came = vcd_collect(q);
 		broken = virtqueue_is_broken(q->vq);
 		gen = q->dev->gen;
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
-	vcd_finish(q, &done, broken, gen);
+	vcd_finish(q, came, broken, gen);
 }
 
 /* As above; who holds the queue is submitting or draining, and looked at soon. */
@@ -146,19 +168,19 @@ void vcd_queue_drain_all(struct vcd_queue *q)
 void vcd_queue_arm(struct vcd_queue *q)
 {
 	unsigned long flags;
-	LIST_HEAD(done);
+	bool came = false;
 	bool broken = false;
 	u32 gen = 0;
 
 	spin_lock_irqsave(&q->lock, flags);
 	if (q->vq) {
 		if (!q->armed && vcd_wanted(q) && !vcd_enable_cb(q))
-			vcd_collect(q, &done);
+			came = vcd_collect(q);
 		broken = virtqueue_is_broken(q->vq);
 		gen = q->dev->gen;
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
-	vcd_finish(q, &done, broken, gen);
+	vcd_finish(q, came, broken, gen);
 }
 
 /* It returns by an interrupt. False: it has returned. q->lock is held. */
@@ -193,7 +215,7 @@ int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 	bool kick = false;
 	bool broken = false;
 	bool rearm = false;
-	LIST_HEAD(done);
+	bool came = false;
 	u32 gen;
 	int idx, err;
 
@@ -223,7 +245,7 @@ int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 			goto unlock;
 		list_add_tail(&r->link, &q->parked);
 		if (!q->armed && !vcd_enable_cb(q))
-			vcd_collect(q, &done);
+			came = vcd_collect(q);
 		err = -EINPROGRESS;
 		goto unlock;
 	}
@@ -249,7 +271,7 @@ int vcd_try_submit(struct vcd_req *r, struct scatterlist *sgs[],
 		trace_vcd_kick(q, r->tag);
 	}
 	if (rearm)
-		vcd_collect(q, &done);
+		came = vcd_collect(q);
 unlock:
 	spin_unlock_irqrestore(&q->lock, flags);
 	/*
@@ -260,7 +282,7 @@ unlock:
 	if (kick && !virtqueue_notify(vq))
 		broken = true;
 	srcu_read_unlock(&d->srcu, idx);
-	vcd_finish(q, &done, broken, gen);
+	vcd_finish(q, came, broken, gen);
 	return err;
 }
 
@@ -376,6 +398,7 @@ int vcd_wait(struct vcd_req *r, unsigned int bytes)
 {
 	struct vcd_queue *q = r->queue;
 	unsigned long flags;
+	bool orphan;
 
 	if (vcd_spin(q, r, bytes)) {
 		wait_for_completion(&r->done);
@@ -393,42 +416,10 @@ int vcd_wait(struct vcd_req *r, unsigned int bytes)
 	}
 
 	spin_lock_irqsave(&q->lock, flags);
-	if (r->inflight) {
-		r->orphan = true;
-		spin_unlock_irqrestore(&q->lock, flags);
-		return -EINTR;
-	}
+	orphan = r->inflight;
+	r->orphan = orphan;
 	spin_unlock_irqrestore(&q->lock, flags);
-	/* It is being delivered this moment. */
-	wait_for_completion(&r->done);
-	return r->error;
-}
-
-/* Have r->orphaned() called in process context. */
-void vcd_orphan(struct vcd_device *d, struct vcd_req *r)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&d->reap_lock, flags);
-	list_add_tail(&r->link, &d->orphans);
-	spin_unlock_irqrestore(&d->reap_lock, flags);
-	queue_work(vcd_wq, &d->reap);
-}
-
-/* Give back requests that left q->inflight; r->orphan is settled by now. */
-void vcd_deliver(struct vcd_device *d, struct list_head *done)
-{
-	struct vcd_req *r, *next;
-
-	list_for_each_entry_safe(r, next, done, link) {
-		list_del_init(&r->link);
-		if (r->notify)
-			r->notify(r);
-		else if (r->orphan)
-			vcd_orphan(d, r);
-		else
-			complete(&r->done);
-	}
+	return orphan ? -EINTR : r->error;
 }
 
 /* Those that found a ring full try again. */
@@ -475,8 +466,7 @@ void vcd_queue_interrupt(struct virtqueue *vq)
 	struct vcd_device *d = vq->vdev->priv;
 	struct vcd_queue *q = &d->queues[vq->index];
 	unsigned long flags;
-	LIST_HEAD(done);
-	bool broken;
+	bool came, broken;
 	u32 gen;
 
 	spin_lock_irqsave(&q->lock, flags);
@@ -485,9 +475,9 @@ void vcd_queue_interrupt(struct virtqueue *vq)
 		return;
 	}
 	q->stats.interrupts++;
-	vcd_collect(q, &done);
+	came = vcd_collect(q);
 	broken = virtqueue_is_broken(vq);
 	gen = d->gen;
 	spin_unlock_irqrestore(&q->lock, flags);
-	vcd_finish(q, &done, broken, gen);
+	vcd_finish(q, came, broken, gen);
 }

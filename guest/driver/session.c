@@ -296,13 +296,14 @@ static void vcd_destroy(struct vcd_ctrl *c, u64 id)
 /* Whether a session is open on the device, and which. Any context. */
 bool vcd_session_ready(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *gen)
 {
-	unsigned long flags;
 	struct vcd_wire was;
+	unsigned int seq;
 
 	*gen = READ_ONCE(s->dev->gen);
-	spin_lock_irqsave(&s->lock, flags);
-	was = s->wire[slot];
-	spin_unlock_irqrestore(&s->lock, flags);
+	do {
+		seq = read_seqcount_begin(&s->wire_seq);
+		was = s->wire[slot];
+	} while (read_seqcount_retry(&s->wire_seq, seq));
 	*id = was.id;
 	return was.gen == *gen && was.tagsize == READ_ONCE(s->tagsize);
 }
@@ -344,11 +345,13 @@ int vcd_session_open(struct vcd_session *s, enum vcd_slot slot, u64 *id, u32 *ge
 	if (err)
 		goto out;
 	spin_lock_irqsave(&s->lock, flags);
+	write_seqcount_begin(&s->wire_seq);
 	was = s->wire[slot];
 	s->wire[slot].id = *id;
 	s->wire[slot].gen = *gen;
 	s->wire[slot].tagsize = tagsize;
 	s->wire[slot].end = end;
+	write_seqcount_end(&s->wire_seq);
 	spin_unlock_irqrestore(&s->lock, flags);
 	if (was.end)
 		vcd_destroy(was.end, was.id);
@@ -363,8 +366,11 @@ void vcd_session_lost(struct vcd_session *s, enum vcd_slot slot, u64 id, u32 gen
 	unsigned long flags;
 
 	spin_lock_irqsave(&s->lock, flags);
-	if (s->wire[slot].id == id && s->wire[slot].gen == gen)
+	if (s->wire[slot].id == id && s->wire[slot].gen == gen) {
+		write_seqcount_begin(&s->wire_seq);
 		s->wire[slot].gen = 0;
+		write_seqcount_end(&s->wire_seq);
+	}
 	spin_unlock_irqrestore(&s->lock, flags);
 }
 
@@ -405,6 +411,7 @@ struct vcd_session *vcd_session_new(struct vcd_device *d, struct vcd_user *u)
 	mutex_init(&s->open_lock);
 	init_waitqueue_head(&s->idle);
 	spin_lock_init(&s->lock);
+	seqcount_spinlock_init(&s->wire_seq, &s->lock);
 	if (u)
 		vcd_user_hold(u);
 	s->user = u;

@@ -85,8 +85,9 @@ const (
 	DefaultSocketMode = 0o600
 
 	// DefaultSpin is how long a queue looks at its ring after its last
-	// request before it sleeps: about what waking up costs.
-	DefaultSpin = 20 * time.Microsecond
+	// request before it sleeps: what a kick and waking up cost, and longer
+	// than a guest at work, even an emulated one, takes to its next request.
+	DefaultSpin = 50 * time.Microsecond
 )
 
 // Known is what the program knows that reads the file.

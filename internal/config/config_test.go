@@ -35,7 +35,7 @@ func TestExample(t *testing.T) {
 	full := Device{
 		Name: "vm2", Transport: "vhost-user", Socket: Socket{Path: "/run/vcrypto/vm2.sock", Mode: 0o660, Group: "0"},
 		Engine: "auto", EngineFor: map[engine.Algorithm]string{engine.AESCBC: "gocrypto"},
-		Cryptodev: "/dev/crypto", Queues: 4, Spin: 20 * time.Microsecond,
+		Cryptodev: "/dev/crypto", Queues: 4, Spin: 50 * time.Microsecond,
 		Allowed:     []engine.Algorithm{engine.AESCBC, engine.AESCTR, engine.AESGCM, engine.HMACSHA256, engine.RSARaw, engine.RSAPKCS1},
 		MaxSessions: 8192, MaxSize: 1 << 20,
 		Rates: virtiocrypto.Rates{Requests: 200_000, RequestBurst: 20_000, Bytes: 2e9, ByteBurst: 200e6},
