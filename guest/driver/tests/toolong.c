@@ -4,6 +4,7 @@
  * environment's MAX_SIZE: what can be split is, the rest is EMSGSIZE. With
  * STRICT the device counts what a request reads and writes together.
  */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,7 @@ static void xts(uint32_t len, int want)
 	cop.ses = ses;
 	if (ioctl(fd, CIOCASYNCCRYPT, &cop))
 		die("CIOCASYNCCRYPT");
+	poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 60000);
 	ok_errno(ioctl(fd, CIOCASYNCFETCH, &cop), want, "and when fetched");
 	end_session(fd, ses);
 }
