@@ -9,6 +9,7 @@
  *                        cipher.c     ciphers and AEADs, in chunks
  *                        hash.c       hashes: here in parts, there at once
  *                        session.c    keys, and their sessions on the device
+ *                        ctrl.c       opened and closed there: the control queue
  *                        request.c    a data request's memory: copied, pinned
  *                        message.c    a data request's layout and answer
  *                        queue.c      requests on a virtqueue, and their return
@@ -465,6 +466,11 @@ const struct vcd_hash *vcd_hash_find(u32 id);
 bool vcd_hash_offered(struct vcd_device *d, const struct vcd_hash *h);
 bool vcd_key_ok(struct vcd_device *d, const struct vcd_cipher *c, u32 keylen);
 bool vcd_mackey_ok(struct vcd_device *d, u32 keylen);
+
+/* ctrl.c */
+int vcd_create(struct vcd_session *s, enum vcd_slot slot, u64 *id,
+	       u32 gen, struct vcd_ctrl **end);
+void vcd_destroy(struct vcd_ctrl *c, u64 id);
 
 /* session.c */
 struct vcd_session *vcd_session_new(struct vcd_device *d, struct vcd_user *u);
