@@ -2,7 +2,8 @@
 /*
  * virtio_cryptodev: a virtio-crypto device as /dev/crypto.
  *
- *   program -- ioctl --> chrdev.c     files, the ioctls, their errors
+ *   program -- ioctl --> chrdev.c     the ioctls, their errors
+ *                        file.c       an open file and its sessions by number
  *                        crypt.c      CIOCCRYPT: order, locks, IVs
  *                        auth.c       CIOCAUTHCRYPT: AEAD, TLS, SRTP
  *                        async.c      CIOCASYNCCRYPT, CIOCASYNCFETCH, poll
@@ -569,14 +570,18 @@ int vcd_async_settle(struct vcd_session *s);
 void vcd_async_close(struct vcd_file *f);
 __poll_t vcd_poll(struct file *filp, poll_table *wait);
 
-/* chrdev.c */
-extern const struct file_operations vcd_fops;
+/* file.c */
 int vcd_file_new(struct file *filp, struct vcd_device *d);
 void vcd_file_put(struct vcd_file *f);
 void vcd_files_wake(struct vcd_device *d);
-long vcd_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
+int vcd_close(struct inode *inode, struct file *filp);
+struct vcd_session *vcd_session_get(struct vcd_file *f, u32 sid);
 int vcd_ioctl_session(struct vcd_file *f, struct session_op *sop);
 int vcd_ioctl_finish(struct vcd_file *f, u32 sid);
+
+/* chrdev.c */
+extern const struct file_operations vcd_fops;
+long vcd_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 int vcd_ioctl_crypt(struct vcd_file *f, struct crypt_op *cop);
 int vcd_ioctl_auth(struct vcd_file *f, struct crypt_auth_op *caop);
 int vcd_ioctl_async(struct vcd_file *f, const struct crypt_op *cop);
