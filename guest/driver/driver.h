@@ -18,8 +18,8 @@
  *                        algs.c       algorithms by number
  *                        limits.c     what one user may hold
  *                        stats.c      counters; trace.h, tracepoints
- *   kernel's crypto API > kcrypto.c  and skcipher.c, ahash.c, aead.c, akcipher.c:
- *                                     see kcrypto.h
+ *   kernel's crypto API > kcrypto.c  and kreq.c, skcipher.c, ahash.c, aead.c,
+ *                                     akcipher.c: see kcrypto.h
  *   virtio core -------> main.c       probe, remove, configuration
  *                        nodes.c      /dev/crypto, /dev/cryptodevN
  *
@@ -592,10 +592,12 @@ long vcd_compat_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 /* kcrypto.c */
 int vcd_kcrypto_init(void);
 void vcd_kcrypto_exit(void);
-void vcd_kcrypto_device_init(struct vcd_device *d);
-void vcd_kcrypto_queue_init(struct vcd_queue *q);
 void vcd_kcrypto_add(struct vcd_device *d);
 void vcd_kcrypto_settle(void);
+
+/* kreq.c */
+void vcd_kcrypto_device_init(struct vcd_device *d);
+void vcd_kcrypto_queue_init(struct vcd_queue *q);
 void vcd_kcrypto_quiesce(struct vcd_device *d);
 void vcd_kwake(struct vcd_device *d);
 
