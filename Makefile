@@ -98,7 +98,8 @@ RESULTS ?= $(CURDIR)/bin/matrix.jsonl
 test-all: test lint-report drivers check-driver ## every QEMU and kernel that Debian's suites have, every long test
 	@scripts/fetch-qemu bookworm-backports >/dev/null
 	rm -f $(RESULTS)
-	VCRYPTO_TEST_ALL=1 VCRYPTO_RESULTS=$(RESULTS) go test -count=1 -timeout 120m ./test/e2e
+	VCRYPTO_TEST_ALL=1 VCRYPTO_RESULTS=$(RESULTS) VCRYPTO_CRYPTODEV_LINUX=$(abspath $(CRYPTODEV_LINUX)) \
+		go test -count=1 -timeout 140m ./test/e2e
 	VCRYPTO_DIFFERENTIAL=10m VCRYPTO_SEED=random \
 		go test -count=1 -tags '$(TAGS)' -run '^TestDifferential$$' -v -timeout 30m ./virtiocrypto
 
@@ -121,9 +122,18 @@ bench: ## measure everything, which takes long; writes docs/performance.md and i
 	@$(MAKE) --no-print-directory build
 	cd internal/bench/report && go run . -vcrypto $(CURDIR)/bin/vcrypto -docs $(CURDIR)/docs $(BENCHFLAGS)
 
-# CRYPTODEV_LINUX=FOLDER names the sources of cryptodev-linux, which no Debian
-# has: with them it is measured beside ours, on the kernel's own driver.
+# CRYPTODEV_LINUX=FOLDER names the sources of cryptodev-linux 1.14, which no
+# Debian has. With none named they are fetched from where they are made.
 CRYPTODEV_LINUX ?=
+.PHONY: test-cryptodev-linux
+test-cryptodev-linux: ## cryptodev-linux's own programs on our /dev/crypto; VCRYPTO_TEST_ALL=1: on newer kernels too
+	@test -n '$(CRYPTODEV_LINUX)' || scripts/fetch-cryptodev-linux
+	@scripts/setup build driver vm qemu
+	@$(MAKE) --no-print-directory build $(if $(VCRYPTO_TEST_ALL),drivers,driver)
+	VCRYPTO_CRYPTODEV_LINUX=$(or $(abspath $(CRYPTODEV_LINUX)),$$(scripts/fetch-cryptodev-linux)) \
+		go test -count=1 -v -timeout 60m -run '^TestCryptodevLinux$$' ./test/e2e
+
+# If they are named it is measured beside ours, on the kernel's own driver.
 .PHONY: bench-guest
 bench-guest: ## measure nodes in a guest (3 minutes); writes docs/performance-guest.md
 	@scripts/setup build driver vm qemu

@@ -9,7 +9,7 @@ import (
 
 // openAuto opens all engines that have a use here, best first.
 func openAuto(o Options) (Engine, error) {
-	engines, why := openRanked(o, "")
+	engines, why := openRanked(o, nil)
 	switch engines = useful(engines, nil); len(engines) {
 	case 0:
 		return nil, &Error{Auto, "open", errors.Join(append(why, ErrUnavailable)...)}
@@ -30,19 +30,19 @@ func openNamed(d Driver, o Options) (Engine, error) {
 	if !slices.ContainsFunc(all, func(s Support) bool { return s.Limits }) {
 		return e, nil
 	}
-	others, _ := openRanked(o, d.Name)
-	engines := useful(append([]Engine{e}, others...), nil)
+	engines, _ := openRanked(o, []Engine{e})
+	engines = useful(engines, nil)
 	if len(engines) == 1 {
 		return e, nil
 	}
 	return newComposite(d.Name, engines, all), nil
 }
 
-// openRanked opens the engines that are available, best first, but for the
-// one named and those only used by name. It also says why others are not.
-func openRanked(o Options, but string) (engines []Engine, why []error) {
+// openRanked adds to open engines those that are available, best first, but for
+// those only used by name. It also says why others are not.
+func openRanked(o Options, engines []Engine) (all []Engine, why []error) {
 	for _, d := range Drivers() {
-		if d.Rank == 0 || d.Name == but {
+		if d.Rank == 0 || slices.ContainsFunc(engines, isNamed(d.Name)) || !d.mayAdd(engines) {
 			continue
 		}
 		e, err := d.Start(o)
@@ -53,6 +53,11 @@ func openRanked(o Options, but string) (engines []Engine, why []error) {
 		engines = append(engines, e)
 	}
 	return engines, why
+}
+
+// mayAdd reports whether opening the engine may be of use beside others.
+func (d Driver) mayAdd(engines []Engine) bool {
+	return d.May == nil || slices.ContainsFunc(d.May, func(s Support) bool { return adds(engines, s) })
 }
 
 // useful closes and drops engines that have nothing that an earlier one does

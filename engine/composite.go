@@ -348,6 +348,15 @@ func (w *compositeWorker) Held() int {
 	return n
 }
 
+// Abandon passes it on to the members that know it.
+func (w *compositeWorker) Abandon() {
+	for _, mw := range w.workers {
+		if a, ok := mw.(Abandoner); ok {
+			a.Abandon()
+		}
+	}
+}
+
 func (w *compositeWorker) Close() error {
 	var errs []error
 	for _, mw := range w.workers {

@@ -237,6 +237,15 @@ type Worker interface {
 	Close() error
 }
 
+// Abandoner may be implemented by a worker that has requests wait which take
+// long: public-key operations.
+type Abandoner interface {
+	// Abandon has all requests that were not begun come back, Failed, with the
+	// next Reap. Those that were come back as ever, and so do later ones. It is
+	// the owner's to call.
+	Abandon()
+}
+
 // WorkerConfig is what a worker is made with.
 type WorkerConfig struct {
 	// Depth is the number of requests the owner has in flight at most.

@@ -72,7 +72,7 @@ func openAll(chosen []string, name string, o Options) (engines []Engine, why []e
 	}
 	for _, d := range Drivers() {
 		must := slices.Contains(chosen, d.Name)
-		if d.Rank == 0 && !must {
+		if !must && (d.Rank == 0 || !d.mayAdd(engines)) {
 			continue
 		}
 		e, err := d.Start(o)

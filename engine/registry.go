@@ -33,6 +33,11 @@ type Driver struct {
 	// an algorithm gets it. 0 is never chosen, only by name.
 	Rank int
 
+	// May, if not nil, is all that the engine may have, on any machine. "auto"
+	// does not even open it where better ones have all of that: for engines
+	// whose opening leaves traces.
+	May []Support
+
 	// Probe returns nil if the engine can be opened here, otherwise what is
 	// missing and how to get it, wrapping ErrUnavailable.
 	Probe func(Options) error

@@ -24,6 +24,7 @@ import (
 type echo struct {
 	async bool
 	gate  chan struct{} // async: takes one value before each chain; nil: open
+	hurry bool          // async: a worker opens the gate when it is to hurry
 	fail  error         // of NewWorker
 
 	mu      sync.Mutex
@@ -85,6 +86,13 @@ func (w *worker) Poll(bool) (pushed bool) {
 	}
 }
 
+// Hurry opens the gate, if it is to.
+func (w *worker) Hurry() {
+	if w.dev.hurry {
+		close(w.dev.gate)
+	}
+}
+
 func (w *worker) later() {
 	for c := range w.todo {
 		if w.dev.gate != nil {
@@ -132,6 +140,7 @@ type setup struct {
 	dev     echo
 	queue   virtqdrv.Config
 	polling virtio.Polling
+	patient time.Duration // virtio.Options.Patience
 	log     *slog.Logger
 	noKick  bool
 }
@@ -169,7 +178,7 @@ func newGuest(t testing.TB, s *setup) *guest {
 		}
 		g.bufs = append(g.bufs, b)
 	}
-	g.in = virtio.NewInstance(g.dev, virtio.Options{Polling: s.polling, Log: s.log})
+	g.in = virtio.NewInstance(g.dev, virtio.Options{Polling: s.polling, Patience: s.patient, Log: s.log})
 	t.Cleanup(func() {
 		if err := g.in.Close(); err != nil {
 			t.Error(err)

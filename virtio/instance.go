@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"vcrypto/virtio/mem"
 )
@@ -19,6 +20,10 @@ var (
 	ErrFeatures   = errors.New("a feature was accepted that was not offered")
 )
 
+// DefaultPatience is the default of [Options.Patience]: longer than what an
+// honest guest has in flight takes.
+const DefaultPatience = 20 * time.Second
+
 // Options are settings of an Instance.
 type Options struct {
 	Log     *slog.Logger // nil for none
@@ -27,6 +32,11 @@ type Options struct {
 	// Packed: offer packed rings (VIRTIO_F_RING_PACKED) beside split ones. A
 	// driver that can takes them.
 	Packed bool
+
+	// Patience is how long a queue that is to end, or to let go of memory,
+	// waits for its chains before it has its worker [Hurrier.Hurry]; 0 for
+	// DefaultPatience. A front-end, and with it its VM, waits as long.
+	Patience time.Duration
 
 	// CPUs, if there are any, are those that the queues' threads run on: queue
 	// i on CPUs[i modulo their number]. Otherwise the kernel decides.
@@ -42,6 +52,7 @@ type Instance struct {
 	polling  Polling
 	packed   bool // rings are offered
 	cpus     []int
+	patience time.Duration
 	mem      mem.Memory
 	features uint64
 	queues   []*Queue // nil where not running
@@ -54,12 +65,16 @@ func NewInstance(dev Device, o Options) *Instance {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Patience == 0 {
+		o.Patience = DefaultPatience
+	}
 	return &Instance{
 		dev:      dev,
 		log:      o.Log,
 		polling:  o.Polling,
 		packed:   o.Packed,
 		cpus:     o.CPUs,
+		patience: o.Patience,
 		queues:   make([]*Queue, dev.Queues()),
 		counters: make([]Counters, dev.Queues()),
 	}

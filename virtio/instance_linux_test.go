@@ -91,6 +91,32 @@ func TestStopWaitsForHeldChains(t *testing.T) {
 	}
 }
 
+// TestPatience: a queue that ends has its worker hurry when what it has takes too
+// long, and answers all of it.
+func TestPatience(t *testing.T) {
+	g := newGuest(t, &setup{dev: echo{async: true, gate: make(chan struct{}), hurry: true}, patient: 10 * time.Millisecond})
+	for i := range 4 {
+		g.send(i)
+	}
+	for g.in.Counters(0).Chains.Load() != 4 {
+		time.Sleep(time.Millisecond)
+	}
+	stopped := make(chan uint16)
+	go func() {
+		base, _ := g.in.Stop(0)
+		stopped <- base
+	}()
+	select {
+	case base := <-stopped:
+		if base != 4 {
+			t.Errorf("base %d, want 4", base)
+		}
+	case <-time.After(2 * time.Minute):
+		t.Fatal("the queue waits for what nobody does")
+	}
+	g.receive(4)
+}
+
 func TestMemoryChangesWhileRunning(t *testing.T) {
 	for _, async := range []bool{false, true} {
 		for _, spin := range []time.Duration{0, 200 * time.Microsecond} {

@@ -65,6 +65,7 @@ type Queue struct {
 	wake     *Event // ours: something else wants the thread
 	broken   func(error)
 	poll     Polling
+	patience time.Duration // of a drain
 	spins    spins
 	limiter  Limiter       // nil for none
 	pause    time.Duration // the limiter's: nothing is taken for so long
@@ -177,6 +178,7 @@ func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
 		call:     c.Call,
 		broken:   c.Broken,
 		poll:     in.polling,
+		patience: in.patience,
 		cpu:      in.cpu(index),
 		log:      in.log.With("queue", index),
 		counters: &in.counters[index],

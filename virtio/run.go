@@ -152,16 +152,30 @@ func (q *Queue) publish() {
 	}
 }
 
-// drain waits until every chain was given back.
+// drain waits until every chain was given back. Where that takes long, what was
+// not begun comes back undone.
 func (q *Queue) drain(w Worker) {
+	hurrier, _ := w.(Hurrier)
+	var end time.Time
 	for q.ring.Held() > 0 {
+		left := time.Duration(-1) // forever
+		if hurrier != nil {
+			if end.IsZero() {
+				end = time.Now().Add(q.patience)
+			}
+			if left = max(time.Until(end), 0); left == 0 {
+				q.log.Warn("requests took too long to wait for: those that were not begun fail", "held", q.ring.Held(), "after", q.patience)
+				hurrier.Hurry()
+				hurrier, left = nil, -1
+			}
+		}
 		if w.Poll(true) {
 			continue
 		}
 		// The rest is being worked on elsewhere.
 		q.asleep.Store(true)
 		if !w.Poll(true) {
-			pollRead(-1, -1, q.wake.FD())
+			pollRead(left, -1, q.wake.FD())
 			q.wake.Drain()
 		}
 		q.asleep.Store(false)

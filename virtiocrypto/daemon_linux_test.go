@@ -4,6 +4,7 @@ package virtiocrypto_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -20,11 +21,11 @@ import (
 
 // TestDaemon drives vcrypto serve itself, in a process of its own, with the
 // vectors and with scattered requests. VCRYPTO_TEST_DAEMON names the program;
-// without it the test builds it. With VCRYPTO_TEST_DEVICE the daemon works
-// through that cryptodev node: this is how the end-to-end tests run it in a
-// guest.
+// without it the test builds it. VCRYPTO_TEST_ENGINE names the daemon's engine;
+// with VCRYPTO_TEST_DEVICE it works through that cryptodev node: this is how the
+// end-to-end tests run it in a guest.
 func TestDaemon(t *testing.T) {
-	args := []string{"--engine", "gocrypto"}
+	args := []string{"--engine", cmp.Or(os.Getenv("VCRYPTO_TEST_ENGINE"), "gocrypto")}
 	if node := os.Getenv("VCRYPTO_TEST_DEVICE"); node != "" {
 		args = []string{"--engine", "devcrypto", "--device", node}
 	}

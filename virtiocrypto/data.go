@@ -34,6 +34,9 @@ type dataWorker struct {
 
 	throttle *throttle // nil without limits
 
+	// abandoner is the engine's worker, if it knows how to; nil otherwise.
+	abandoner engine.Abandoner
+
 	// all[:dirty] may still lead to guest memory, which forget changes.
 	dirty int
 }
@@ -84,6 +87,7 @@ func newDataWorker(d *Device, q *virtio.Queue) (*dataWorker, error) {
 		done:     make([]*engine.Request, n),
 		held:     make([]heldSession, len(d.sessions.slots)),
 	}
+	w.abandoner, _ = ew.(engine.Abandoner)
 	if w.throttle != nil {
 		q.SetLimiter(w.throttle)
 	}
@@ -147,6 +151,13 @@ func (w *dataWorker) Poll(flush bool) (pushed bool) {
 		w.forget()
 	}
 	return pushed
+}
+
+// Hurry gives up public-key requests that wait for others of their kind.
+func (w *dataWorker) Hurry() {
+	if w.abandoner != nil {
+		w.abandoner.Abandon()
+	}
 }
 
 // forget drops what requests still know of guest memory, which may be unmapped

@@ -7,7 +7,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/x509"
+	"flag"
+	"runtime"
 	"testing"
+	"time"
 
 	"vcrypto/virtio/virtqdrv"
 	"vcrypto/virtiocrypto"
@@ -26,6 +29,12 @@ type fuzzed struct {
 const (
 	windowSize = 256 << 10 // bytes
 	maxPieces  = 64        // that a part is cut into
+
+	// fuzzPatience is how long a fuzzing engine's process waits for an answer.
+	// Go's ends it 10 s after an input began, without a word of why and also
+	// where it was stopped meanwhile: a device that does not answer is to be
+	// found out before that.
+	fuzzPatience = 7 * time.Second
 )
 
 func newFuzzed(f *testing.F) *fuzzed {
@@ -44,6 +53,11 @@ func newFuzzed(f *testing.F) *fuzzed {
 func newFuzzedIn(f *testing.F, form cryptodrv.Form) *fuzzed {
 	f.Helper()
 	m := newMachine(f, options{form: form, device: virtiocrypto.Options{MaxSize: 8 << 10, MaxSessions: 16}}, newLocal)
+	if worker := flag.Lookup("test.fuzzworker"); worker != nil && worker.Value.String() == "true" {
+		for i, q := range m.queues {
+			q.Wait = func() error { return await(m.link.(*local).queues[i].call, fuzzPatience) }
+		}
+	}
 	window, err := m.mem.Alloc(windowSize, 4096)
 	if err != nil {
 		f.Fatal(err)
@@ -89,7 +103,8 @@ func (z *fuzzed) send(t *testing.T, q *cryptodrv.Queue, readable, cuts, sizes []
 	copy(z.shadow, z.bytes)
 	written, err := q.Exchange(in, out)
 	if err != nil {
-		t.Fatal(err)
+		stacks := make([]byte, 1<<20)
+		t.Fatalf("%v; the log says %q\n%s", err, z.log.take(), stacks[:runtime.Stack(stacks, true)])
 	}
 	total := uint32(0)
 	for _, b := range out {

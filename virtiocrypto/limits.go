@@ -143,14 +143,14 @@ func (t *throttle) Allow(most int) (n int, wait time.Duration) {
 		if level < 1 {
 			return 0, b.until(1, level)
 		}
-		n = min(n, int(level))
+		n = int(min(float64(n), level)) // a level may be beyond any int
 	}
 	if b := t.bytes; b != nil {
 		level := b.level(at)
 		if level <= 0 {
 			return 0, b.until(0, level)
 		}
-		n = min(n, max(int(level/t.mean), 1))
+		n = int(min(float64(n), max(level/t.mean, 1)))
 	}
 	return n, 0
 }

@@ -25,7 +25,7 @@ type localQueue struct {
 }
 
 func newLocal(m *machine) link {
-	l := &local{m: m, in: virtio.NewInstance(m.dev, virtio.Options{Log: m.o.device.Log, Polling: m.o.polling})}
+	l := &local{m: m, in: virtio.NewInstance(m.dev, virtio.Options{Log: m.o.device.Log, Polling: m.o.polling, Patience: m.o.patient})}
 	l.queues = make([]localQueue, m.dev.Queues())
 	var regions []mem.Region
 	for _, at := range []uint64{0, borderAt} {
@@ -86,7 +86,7 @@ func (l *local) closeEvents(i int) {
 }
 
 func (l *local) kick(i int)       { l.queues[i].kick.Notify() }
-func (l *local) wait(i int) error { return await(l.queues[i].call) }
+func (l *local) wait(i int) error { return await(l.queues[i].call, patience) }
 func (l *local) broken(i int) error {
 	select {
 	case <-l.queues[i].broken:

@@ -79,6 +79,7 @@ type options struct {
 	ring    virtqdrv.Config // of each queue
 	form    cryptodrv.Form  // of requests
 	polling virtio.Polling
+	patient time.Duration // of queues that are stopped; a local link's
 }
 
 var links = []struct {
@@ -260,16 +261,20 @@ func (l *logLines) take() []string {
 
 var errSilence = errors.New("no sign from the device")
 
-// await waits until an eventfd is signalled and takes the signal.
-func await(e *virtio.Event) error {
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+// await waits until an eventfd is signalled and takes the signal. What it counts
+// is its own waiting: a process that was stopped meanwhile has not waited.
+func await(e *virtio.Event, patience time.Duration) error {
+	const look = time.Second
+	for left := patience; left > 0; {
+		start := time.Now()
 		set := []unix.PollFd{{Fd: int32(e.FD()), Events: unix.POLLIN}}
-		if n, err := unix.Poll(set, 1000); n == 1 && err == nil {
+		if n, err := unix.Poll(set, int(look.Milliseconds())); n == 1 && err == nil {
 			e.Drain()
 			return nil
 		} else if err != nil && err != unix.EINTR {
 			return err
 		}
+		left -= min(time.Since(start), look)
 	}
 	return fmt.Errorf("%w for %v", errSilence, patience)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	_ "vcrypto/engine/afalg"
 	_ "vcrypto/engine/devcrypto"
 	_ "vcrypto/engine/gocrypto"
 	_ "vcrypto/engine/ipsecmb"

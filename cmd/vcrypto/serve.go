@@ -123,7 +123,7 @@ The guest's memory must be shared with this process: start QEMU with
 			if o.name != "" {
 				log = log.With("device", o.name)
 			}
-			return serve(cmd.Context(), o, log)
+			return serve(cmd.Context(), o, slog.New(newQuota(log.Handler())))
 		},
 	}
 	f := cmd.Flags()

@@ -4,6 +4,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,6 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vcrypto/vhostuser"
+	"vcrypto/virtiocrypto"
+	"vcrypto/virtiocrypto/cryptodrv"
 )
 
 const deviceA = `
@@ -136,6 +140,59 @@ func TestGuestMemoryIsTakenAway(t *testing.T) {
 	a = connect(t, dir+"/a", 1)
 	a.works(a.session())
 	d.end()
+}
+
+// TestSessionsAreADevicesOwn: a guest that takes all sessions of its device has
+// its own to blame: another device's guest still opens some, and the memory that
+// they take has a bound, which docs/operations.md gives.
+func TestSessionsAreADevicesOwn(t *testing.T) {
+	const sessions, each, rest = 2000, 8, 32 << 10 // KiB
+	dir := t.TempDir()
+	d := startProgram(t, "serve", "--config", settings(t, dir, deviceA+fmt.Sprintf("limits.sessions = %d\n", sessions)+deviceB))
+	a, b := connect(t, dir+"/a", 1), connect(t, dir+"/b", 2)
+	first, other := a.session(), b.session()
+	before := ownKiB(t, d.pid("a"))
+	ids := []uint64{first}
+	p := virtiocrypto.CipherParams{Algo: virtiocrypto.CipherAESCTR, Direction: virtiocrypto.DirectionEncrypt, Key: make([]byte, 32)}
+	for {
+		id, err := a.control.Create(p)
+		if status := (*cryptodrv.StatusError)(nil); errors.As(err, &status) {
+			break
+		}
+		a.must(err)
+		if ids = append(ids, id); len(ids) > sessions {
+			t.Fatalf("%d sessions are open, the limit is %d", len(ids), sessions)
+		}
+	}
+	if len(ids) != sessions {
+		t.Errorf("%d sessions were opened, the limit is %d", len(ids), sessions)
+	}
+	if grown := ownKiB(t, d.pid("a")) - before; grown > sessions*each+rest {
+		t.Errorf("%d sessions take %d KiB", sessions, grown)
+	}
+	b.works(other)
+	b.works(b.session())
+	a.works(first)
+	a.must(a.control.Destroy(ids[len(ids)-1]))
+	a.works(a.session())
+	a.close()
+	a = connect(t, dir+"/a", 1)
+	a.works(a.session())
+	d.end()
+}
+
+// ownKiB is the memory of a process that is not its guest's.
+func ownKiB(t *testing.T, pid int) (n int) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, anonymous, found := strings.Cut(string(status), "RssAnon:")
+	if _, err := fmt.Sscan(anonymous, &n); !found || err != nil {
+		t.Fatalf("/proc/%d/status has no RssAnon", pid)
+	}
+	return n
 }
 
 // TestDrain: a reload that drains a device takes HW_READY off and tells the

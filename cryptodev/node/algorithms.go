@@ -92,12 +92,14 @@ func init() {
 		{abi.HashSHA256, "sha256", sha256.New, false},
 		{abi.HashSHA384, "sha384", sha512.New384, false},
 		{abi.HashSHA512, "sha512", sha512.New, false},
+		{abi.HashRIPEMD160, "rmd160", newRIPEMD160, false},
 		{abi.HashHMACMD5, "hmac(md5)", md5.New, true},
 		{abi.HashHMACSHA1, "hmac(sha1)", sha1.New, true},
 		{abi.HashHMACSHA224, "hmac(sha224)", sha256.New224, true},
 		{abi.HashHMACSHA256, "hmac(sha256)", sha256.New, true},
 		{abi.HashHMACSHA384, "hmac(sha384)", sha512.New384, true},
 		{abi.HashHMACSHA512, "hmac(sha512)", sha512.New, true},
+		{abi.HashHMACRIPEMD160, "hmac(rmd160)", newRIPEMD160, true},
 	} {
 		hashAlgs[h.id] = &h
 	}
@@ -111,7 +113,4 @@ func (h *hashAlg) start(key []byte) hash.Hash {
 	return h.new()
 }
 
-// RIPEMD-160 is known, and nobody's here.
-func knownMAC(id uint32) bool {
-	return id == 0 || hashAlgs[id] != nil || id == abi.HashRIPEMD160 || id == abi.HashHMACRIPEMD160
-}
+func knownMAC(id uint32) bool { return id == 0 || hashAlgs[id] != nil }

@@ -5,8 +5,8 @@
 // ciphers and Go's library for the hashes.
 //
 // It behaves as cryptodev-linux 1.14, errno by errno, and as the guest driver
-// where the two differ: see guest/driver/README.md. What it lacks is CRIOGET
-// (no program can give another one a descriptor that easily) and RIPEMD-160.
+// where the two differ: see guest/driver/README.md. What it lacks is CRIOGET:
+// no program can give another one a descriptor that easily.
 //
 // A [Node] is opened as often as programs open theirs; each [File] has its
 // sessions and its asynchronous operations. How the memory of the caller is

@@ -25,6 +25,7 @@ import (
 
 	"vcrypto/cryptodev"
 	"vcrypto/engine"
+	"vcrypto/engine/internal/serial"
 )
 
 const name = "devcrypto"
@@ -62,7 +63,7 @@ var ciphers = map[engine.Algorithm]cryptodev.Cipher{
 type Engine struct {
 	dev     *cryptodev.Device
 	support []engine.Support
-	trouble trouble
+	trouble serial.Trouble
 }
 
 func open(o engine.Options) (*Engine, error) {
@@ -159,7 +160,7 @@ func (e *Engine) NewSession(p engine.Params) (engine.Session, error) {
 
 // NewWorker makes a worker.
 func (e *Engine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {
-	return &worker{engine: e, done: make([]*engine.Request, 0, c.Depth)}, nil
+	return serial.New(c, e.do), nil
 }
 
 // Close closes the node.

@@ -29,6 +29,22 @@ type session struct {
 // session with it.
 func (s *session) Close() { s.node.Close() }
 
+// do does a request. It may sleep in the kernel.
+func (e *Engine) do(r *engine.Request) engine.Status {
+	s, ok := r.Session.(*session)
+	if !ok {
+		return engine.Failed
+	}
+	if !s.fits(r) {
+		return engine.BadRequest
+	}
+	if err := s.crypt(r); err != nil {
+		e.trouble.Log(name, err)
+		return engine.Failed
+	}
+	return engine.OK
+}
+
 // fits reports whether a request is one of the algorithm's.
 func (s *session) fits(r *engine.Request) bool {
 	return len(r.Src) == len(r.Dst) && len(r.Src)%s.algorithm.BlockSize() == 0 &&

@@ -6,15 +6,19 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
+	"math/big"
 	"reflect"
 	"sync"
 	"testing"
+	"time"
 
 	"vcrypto/engine"
 	"vcrypto/engine/enginetest"
@@ -243,6 +247,53 @@ func TestPublicKey(t *testing.T) {
 	}
 }
 
+// TestLongRSAKeys: a guest that may choose any length can have one request take
+// seconds, and with a queue full of them hold up the end of its device for hours.
+func TestLongRSAKeys(t *testing.T) {
+	// Nobody looks whether these are products of primes.
+	number := func(bits int) *big.Int {
+		n := new(big.Int).SetBit(new(big.Int), bits-1, 1)
+		return n.SetBit(n, 0, 1)
+	}
+	for _, bits := range []int{8192, 8193, 16384, 65000} {
+		key := x509.MarshalPKCS1PublicKey(&rsa.PublicKey{N: number(bits), E: 65537})
+		s, err := New().NewSession(engine.Params{Algorithm: engine.RSAPKCS1, Key: key})
+		if err == nil {
+			s.Close()
+		}
+		if bits <= rsaMaxBits && err != nil || bits > rsaMaxBits && !errors.Is(err, engine.ErrNotSupported) {
+			t.Errorf("a key of %d bits: %v", bits, err)
+		}
+	}
+	// The same for private ones: two numbers and what goes with them.
+	for _, bits := range []int{4096, 4104} {
+		p, q, one, e := number(bits), number(bits), big.NewInt(1), big.NewInt(65537)
+		q.SetBit(q, bits-2, 1) // far from p
+		var d, inverse *big.Int
+		for d == nil || inverse == nil {
+			p.Add(p, big.NewInt(2))
+			inverse = new(big.Int).ModInverse(q, p)
+			p1, q1 := new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)
+			d = new(big.Int).ModInverse(e, new(big.Int).Mul(p1, q1))
+		}
+		key, err := asn1.Marshal(struct {
+			Version                        int
+			N, E, D, P, Q, D1, D2, Inverse *big.Int
+		}{0, new(big.Int).Mul(p, q), e, d, p, q,
+			new(big.Int).Mod(d, new(big.Int).Sub(p, one)), new(big.Int).Mod(d, new(big.Int).Sub(q, one)), inverse})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := New().NewSession(engine.Params{Algorithm: engine.RSAPKCS1, Key: key, Private: true})
+		if err == nil {
+			s.Close()
+		}
+		if long := 2*bits-1 > rsaMaxBits; long != errors.Is(err, engine.ErrNotSupported) || !long && err != nil {
+			t.Errorf("a private key of two numbers of %d bits: %v", bits, err)
+		}
+	}
+}
+
 // TestMixedWithPublicKey: symmetric requests do not wait for signatures, and
 // all come back.
 func TestMixedWithPublicKey(t *testing.T) {
@@ -286,6 +337,102 @@ func TestMixedWithPublicKey(t *testing.T) {
 	}
 	if w.Held() != 0 {
 		t.Errorf("%d requests held", w.Held())
+	}
+}
+
+// TestCloseWaitsForWake: who closed a worker is not woken by it, as what Wake
+// signals may be gone, or be something else.
+func TestCloseWaitsForWake(t *testing.T) {
+	const patience, moment = 2 * time.Minute, 50 * time.Millisecond
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := k.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := open(t, engine.Params{Algorithm: engine.ECDSAP256, Key: point})
+	entered, leave, closed := make(chan struct{}), make(chan struct{}), make(chan error)
+	w, err := New().NewWorker(engine.WorkerConfig{Depth: 1, Wake: func() {
+		close(entered)
+		<-leave
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := one(t, w, &engine.Request{Session: s, Op: engine.OpVerify, Src: []byte("no signature"), AAD: make([]byte, 32)}); st != engine.BadSignature {
+		t.Errorf("status %d", st)
+	}
+	go func() { closed <- w.Close() }()
+	select {
+	case <-entered:
+	case <-time.After(patience):
+		t.Fatal("not woken")
+	}
+	select {
+	case <-closed:
+		close(leave)
+		t.Fatal("closed while the call of Wake goes on")
+	case <-time.After(moment):
+	}
+	close(leave)
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("Close does not return")
+	}
+}
+
+// TestAbandon: what was not begun comes back, and what comes after is done.
+func TestAbandon(t *testing.T) {
+	e := New()
+	for range cap(e.slots) { // others are at work
+		e.slots <- struct{}{}
+	}
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := k.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.NewSession(engine.Params{Algorithm: engine.ECDSAP256, Key: point})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	w, err := e.NewWorker(engine.WorkerConfig{Depth: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify := func() *engine.Request {
+		return &engine.Request{Session: s, Op: engine.OpVerify, Src: []byte("no signature"), AAD: make([]byte, 32)}
+	}
+	reqs := []*engine.Request{verify(), verify(), verify()}
+	w.Submit(reqs)
+	w.(engine.Abandoner).Abandon()
+	done := make([]*engine.Request, 8)
+	for n := 0; n < len(reqs); {
+		n += w.Reap(done, engine.Wait)
+	}
+	for _, r := range reqs {
+		if r.Status != engine.Failed {
+			t.Errorf("status %d", r.Status)
+		}
+	}
+	for range cap(e.slots) {
+		<-e.slots
+	}
+	if st := one(t, w, verify()); st != engine.BadSignature {
+		t.Errorf("status %d of one that came later", st)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

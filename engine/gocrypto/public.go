@@ -86,8 +86,12 @@ var digests = map[engine.Algorithm]crypto.Hash{
 	engine.SHA512: crypto.SHA512,
 }
 
+// rsaMaxBits is the longest modulus. A private operation takes a tenth of a
+// second with it, and eight times that with one of twice the length.
+const rsaMaxBits = 8192
+
 // rsaSession is RSA with PKCS #1 v1.5 padding. The library takes keys of 1024
-// bits and more.
+// bits and more, this engine up to rsaMaxBits.
 type rsaSession struct {
 	private *rsa.PrivateKey
 	public  *rsa.PublicKey
@@ -110,6 +114,10 @@ func newRSA(p engine.Params) (engine.Session, error) {
 	}
 	if err != nil {
 		return nil, errors.Join(err, engine.ErrKey)
+	}
+	if n := s.public.N.BitLen(); n > rsaMaxBits {
+		s.Close()
+		return nil, fmt.Errorf("a key of %d bits, at most %d are taken: %w", n, rsaMaxBits, engine.ErrNotSupported)
 	}
 	return &s, nil
 }

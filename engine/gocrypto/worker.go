@@ -24,13 +24,16 @@ type worker struct {
 	buf    []byte // for a request at a time
 	away   int    // requests that goroutines have
 
+	runs sync.WaitGroup // goroutines, until they have woken the owner
+	late chan struct{}  // closed: those that have not begun give up
+
 	mu   sync.Mutex
 	some sync.Cond         // signalled when back grows
 	back []*engine.Request // done by goroutines; guarded by mu
 }
 
 func newWorker(e *Engine, c engine.WorkerConfig) *worker {
-	w := &worker{engine: e, wake: c.Wake, done: make([]*engine.Request, 0, c.Depth)}
+	w := &worker{engine: e, wake: c.Wake, done: make([]*engine.Request, 0, c.Depth), late: make(chan struct{})}
 	w.some.L = &w.mu
 	return w
 }
@@ -44,7 +47,8 @@ func (w *worker) Submit(reqs []*engine.Request) int {
 		case publicSession:
 			r.Status = engine.Pending
 			w.away++
-			go w.run(s, r)
+			late := w.late
+			w.runs.Go(func() { w.run(s, r, late) })
 			continue
 		default:
 			r.Status = engine.Failed
@@ -54,11 +58,15 @@ func (w *worker) Submit(reqs []*engine.Request) int {
 	return len(reqs)
 }
 
-// run does a request of a public-key session.
-func (w *worker) run(s publicSession, r *engine.Request) {
-	w.engine.slots <- struct{}{}
-	n, status := s.run(r)
-	<-w.engine.slots
+// run does a request of a public-key session, unless it is late.
+func (w *worker) run(s publicSession, r *engine.Request, late <-chan struct{}) {
+	n, status := 0, engine.Failed
+	select {
+	case <-late:
+	case w.engine.slots <- struct{}{}:
+		n, status = s.run(r)
+		<-w.engine.slots
+	}
 	r.N, r.Status = n, status
 	w.mu.Lock()
 	w.back = append(w.back, r)
@@ -99,11 +107,19 @@ func (w *worker) reapBack(done []*engine.Request, wait bool) int {
 	return n
 }
 
+// Abandon has requests that wait for others' end come back as they are.
+func (w *worker) Abandon() {
+	close(w.late)
+	w.late = make(chan struct{})
+}
+
 // Held is the number of requests that were not reaped.
 func (w *worker) Held() int { return len(w.done) - w.next + w.away }
 
-// Close gives nothing back that the garbage collector does not.
+// Close waits for goroutines that gave their request back and are about to
+// wake the owner.
 func (w *worker) Close() error {
+	w.runs.Wait()
 	w.buf = nil
 	return nil
 }

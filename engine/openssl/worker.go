@@ -6,6 +6,7 @@ package openssl
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -111,6 +112,20 @@ func (w *worker) collect(wait bool) {
 	clear(w.finished)
 	w.finished = w.finished[:0]
 	w.ready.Store(0)
+}
+
+// Abandon takes back from the pool what it has not begun.
+func (w *worker) Abandon() {
+	w.pool.mu.Lock()
+	defer w.pool.mu.Unlock()
+	for _, r := range w.waiting {
+		r.Status = engine.Failed
+	}
+	w.finished = append(w.finished, w.waiting...)
+	w.ready.Store(int32(len(w.finished)))
+	clear(w.waiting)
+	w.waiting = w.waiting[:0]
+	w.pool.turns = slices.DeleteFunc(w.pool.turns, func(of *worker) bool { return of == w })
 }
 
 // Held counts what was submitted and not yet reaped.

@@ -299,7 +299,7 @@ enum vcd_slot {
 enum vcd_hash_state {
 	VCD_HASH_FRESH,		/* desc is as after a reset */
 	VCD_HASH_BUSY,		/* desc has the state */
-	VCD_HASH_SPENT,		/* the device did it; desc is to be as after a final */
+	VCD_HASH_SPENT,		/* ended, by the device or wiped; see vcd_hash_here() */
 };
 
 /*

@@ -7,6 +7,7 @@
 #include <crypto/hash.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/version.h>
 
 #include "driver.h"
 
@@ -69,8 +70,18 @@ int vcd_hash_reset(struct vcd_session *s)
 }
 
 /*
+ * Since 6.16 a final wipes desc. That of hmac has a pointer to what hashes for
+ * it, without which an update or an export is a NULL dereference.
+ */
+static bool vcd_hash_wiped(const struct vcd_session *s)
+{
+	return LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0) && s->hash->keyed;
+}
+
+/*
  * Have desc hold the state. After a message that the device hashed it is to
- * be what a final leaves behind, which no message shows in.
+ * be what a final leaves behind, which no message shows in; where that is of
+ * no use to anybody, what an init does.
  */
 static int vcd_hash_here(struct vcd_session *s)
 {
@@ -81,7 +92,7 @@ static int vcd_hash_here(struct vcd_session *s)
 		return -EOPNOTSUPP;	/* the kernel has no code for it */
 	if (s->hash_state == VCD_HASH_SPENT) {
 		err = crypto_shash_init(s->desc);
-		if (!err)
+		if (!err && !vcd_hash_wiped(s))
 			err = crypto_shash_final(s->desc, digest);
 	}
 	s->hash_state = VCD_HASH_BUSY;
@@ -123,7 +134,11 @@ int vcd_hash_final(struct vcd_session *s, u8 *digest)
 {
 	int err = vcd_hash_here(s);
 
-	return err ? err : crypto_shash_final(s->desc, digest);
+	if (err)
+		return err;
+	if (vcd_hash_wiped(s))
+		s->hash_state = VCD_HASH_SPENT;
+	return crypto_shash_final(s->desc, digest);
 }
 
 /* Whether the device takes messages of this length in this session. */

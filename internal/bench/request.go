@@ -15,11 +15,12 @@ type request struct {
 	want               []byte         // what the result begins with
 }
 
-// layOut lays out a request for each input. What is a driver's own, header, IV
-// and status, is together for each request; header and IV are one buffer, as
-// guest/driver has them. The sources of all requests are one array, and so are
-// the destinations, as in the raw loop; with pieces each is that many buffers,
-// of which none is beside another.
+// layOut lays out a request for each input, as guest/driver does. What is a
+// driver's own is together for each request: header and IV are one buffer; so
+// are a hash, a MAC or a tag that the device writes and the status, in cache
+// lines that the device's side alone writes to. The sources of all requests
+// are one array, and so are the destinations, as in the raw loop; with pieces
+// each is that many buffers, of which none is beside another.
 func layOut(m *virtqdrv.Memory, c Case, sessions []uint64, inputs []input, pieces int) ([]*request, error) {
 	all := make([]*request, len(inputs))
 	works := make([]cryptodrv.Work, len(inputs))
@@ -38,7 +39,8 @@ func layOut(m *virtqdrv.Memory, c Case, sessions []uint64, inputs []input, piece
 		r.write(readable[at:])
 	}
 	for i, r := range all {
-		dst, err := buffers(m, works[i].Dst+works[i].Result, pieces, i == 0)
+		w := &works[i]
+		dst, err := buffers(m, w.Dst+w.Result-c.answerSize(), pieces, i == 0)
 		if err != nil {
 			return nil, err
 		}
@@ -46,14 +48,17 @@ func layOut(m *virtqdrv.Memory, c Case, sessions []uint64, inputs []input, piece
 	}
 	for i, r := range all {
 		readable, _, at := cryptodrv.Form{}.Data(works[i])
-		block, err := m.Alloc(at+cryptodrv.StatusSize, cacheLine)
+		own, err := m.Alloc(at, cacheLine)
 		if err != nil {
 			return nil, err
 		}
-		copy(m.Bytes(block), readable[:at])
-		own := cryptodrv.Part([]virtqdrv.Buf{block}, 0, at)
-		r.readable = append(own, r.readable...)
-		r.writable = append(r.writable, cryptodrv.Part([]virtqdrv.Buf{block}, at, cryptodrv.StatusSize)...)
+		copy(m.Bytes(own), readable[:at])
+		answer, err := m.Alloc(c.answerSize()+cryptodrv.StatusSize, cacheLine)
+		if err != nil {
+			return nil, err
+		}
+		r.readable = append([]virtqdrv.Buf{own}, r.readable...)
+		r.writable = append(r.writable, answer)
 	}
 	return all, nil
 }
@@ -93,21 +98,24 @@ func (r *request) write(data []byte) {
 
 // result is a copy of what the writable part holds, without the status.
 func (r *request) result() (all []byte) {
-	for _, b := range r.writable[:len(r.writable)-1] {
+	for _, b := range r.writable {
 		all = append(all, r.mem.Bytes(b)...)
 	}
-	return all
+	return all[:len(all)-cryptodrv.StatusSize]
 }
 
-// statusByte is where the status is.
-func (r *request) statusByte() *byte { return &r.mem.Bytes(r.writable[len(r.writable)-1])[0] }
+// statusByte is where the status is: the last byte of all.
+func (r *request) statusByte() *byte {
+	answer := r.mem.Bytes(r.writable[len(r.writable)-1])
+	return &answer[len(answer)-cryptodrv.StatusSize]
+}
 
 // forget writes what no device answers where the status and the result will be.
 func (r *request) forget() {
-	*r.statusByte() = byte(cryptodrv.Unanswered)
-	for _, b := range r.writable[:len(r.writable)-1] {
+	for _, b := range r.writable {
 		clear(r.mem.Bytes(b))
 	}
+	*r.statusByte() = byte(cryptodrv.Unanswered)
 }
 
 func (r *request) status() virtiocrypto.Status { return virtiocrypto.Status(*r.statusByte()) }

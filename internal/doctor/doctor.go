@@ -6,7 +6,8 @@
 // what is missing it has the exact fix.
 //
 // It looks at what the programs themselves would use, by the same functions, and
-// changes nothing. What decides is whether a device can be served and attached:
+// changes nothing, but that the kernel may load modules that engine afalg asks
+// for. What decides is whether a device can be served and attached:
 // all else is optional.
 package doctor
 

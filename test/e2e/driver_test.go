@@ -4,10 +4,8 @@ package e2e
 
 import (
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"vcrypto/engine"
@@ -26,58 +24,62 @@ func driverTest(t *testing.T, name string) vm.File {
 	return vm.File{Host: path, Guest: "/tests/" + name}
 }
 
-// TestGuestDriver: our driver, on each way to attach a device: its own tests,
-// programs that use it in all the manners there are, and its end.
+// TestGuestDriver: our driver, on each way to attach a device and on each kernel:
+// its own tests, programs that use it in all the manners there are, and its end.
 func TestGuestDriver(t *testing.T) {
-	eachWay(t, func(t *testing.T, w way) {
-		d := w.serve(t)
-		c := withDriver(t, "")
-		c.QEMU = w.qemu.Path
-		c.CPUs = 2
-		c.Devices = attach(t, w, d.socket)
-		for _, name := range []string{"abi", "api", "compat", "modes", "async", "parallel", "lifecycle"} {
-			c.Files = append(c.Files, driverTest(t, name))
-		}
-		v := boot(t, c)
+	eachWay(t, func(t *testing.T, w way) { guestDriver(t, w, withDriver(t, "")) })
+	moreKernels(t, "", func(t *testing.T, c vm.Config) { guestDriver(t, generic(t), c) })
+}
 
-		// The nodes of a device are there for everybody.
-		nodes := run(t, v, "ls", "-l", "/dev/crypto", "/dev/cryptodev0")
-		if strings.Count(nodes, "crw-rw-rw-") != 2 {
-			t.Errorf("nodes: %s", nodes)
+// guestDriver is that for one of them.
+func guestDriver(t *testing.T, w way, c vm.Config) {
+	t.Helper()
+	d := w.serve(t)
+	c.QEMU = w.qemu.Path
+	c.CPUs = 2
+	c.Devices = attach(t, w, d.socket)
+	for _, name := range []string{"abi", "api", "compat", "modes", "async", "parallel", "lifecycle"} {
+		c.Files = append(c.Files, driverTest(t, name))
+	}
+	v := boot(t, c)
+
+	// The nodes of a device are there for everybody.
+	nodes := run(t, v, "ls", "-l", "/dev/crypto", "/dev/cryptodev0")
+	if strings.Count(nodes, "crw-rw-rw-") != 2 {
+		t.Errorf("nodes: %s", nodes)
+	}
+	api, modes := []string{"/tests/api"}, []string{"/tests/modes"}
+	if w.wholeDevice() {
+		// Here the guest is told of all algorithms.
+		api = append(api, "--require-all")
+		modes = append(modes, "--require-all")
+	}
+	for _, command := range [][]string{
+		{"vcrypto", "test"},
+		{"vcrypto", "test", "/dev/cryptodev0"},
+		{"vcrypto", "test", "--procs", "8"},
+		{"vcrypto", "test", "--procs", "8", "--shared-fd"},
+		{"vcrypto", "test", "--size", "3145728"},
+		{"/tests/abi"},
+		api,
+		{"/tests/compat"},
+		modes,
+		{"/tests/async", "--quick"},
+		{"/tests/parallel", "--quick"},
+		{"/tests/lifecycle", "--quick"},
+		{"vcrypto", "test"},
+	} {
+		if out, err := try(t, v, command[0], command[1:]...); err != nil {
+			t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, tail(out, 30))
 		}
-		api, modes := []string{"/tests/api"}, []string{"/tests/modes"}
-		if w.wholeDevice() {
-			// Here the guest is told of all algorithms.
-			api = append(api, "--require-all")
-			modes = append(modes, "--require-all")
-		}
-		for _, command := range [][]string{
-			{"vcrypto", "test"},
-			{"vcrypto", "test", "/dev/cryptodev0"},
-			{"vcrypto", "test", "--procs", "8"},
-			{"vcrypto", "test", "--procs", "8", "--shared-fd"},
-			{"vcrypto", "test", "--size", "3145728"},
-			{"/tests/abi"},
-			api,
-			{"/tests/compat"},
-			modes,
-			{"/tests/async", "--quick"},
-			{"/tests/parallel", "--quick"},
-			{"/tests/lifecycle", "--quick"},
-			{"vcrypto", "test"},
-		} {
-			if out, err := try(t, v, command[0], command[1:]...); err != nil {
-				t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, tail(out, 30))
-			}
-		}
-		run(t, v, "rmmod", "virtio_cryptodev")
-		if out, err := try(t, v, "vcrypto", "test"); err == nil || !strings.Contains(out, "/dev/crypto") {
-			t.Errorf("vcrypto test without a node: %v, %q", err, out)
-		}
-		cleanLog(t, v)
-		v.Close()
-		d.log.waitFor(t, `device reset.*counted.operations=[1-9]`)
-	})
+	}
+	run(t, v, "rmmod", "virtio_cryptodev")
+	if out, err := try(t, v, "vcrypto", "test"); err == nil || !strings.Contains(out, "/dev/crypto") {
+		t.Errorf("vcrypto test without a node: %v, %q", err, out)
+	}
+	cleanLog(t, v)
+	v.Close()
+	d.log.waitFor(t, `device reset.*counted.operations=[1-9]`)
 }
 
 // TestTooLong: what is longer than a request may be is split, hashed in the guest
@@ -174,23 +176,7 @@ func TestDevcrypto(t *testing.T) {
 	c.QEMU = w.qemu.Path
 	c.CPUs = 2
 	c.Devices = attach(t, w, d.socket)
-	dir := t.TempDir()
-	var builds sync.WaitGroup
-	for _, pkg := range []string{"cryptodev", "engine/devcrypto", "internal/chat/place", "virtiocrypto"} {
-		name := strings.ReplaceAll(pkg, "/", "-") + ".test"
-		c.Files = append(c.Files, vm.File{Host: filepath.Join(dir, name), Guest: "/tests/" + name})
-		builds.Go(func() {
-			build := exec.Command("go", "test", "-c", "-o", filepath.Join(dir, name), "./"+pkg)
-			build.Dir = root
-			build.Env = append(build.Environ(), "CGO_ENABLED=0")
-			if out, err := build.CombinedOutput(); err != nil {
-				t.Errorf("building %s: %v\n%s", name, err, out)
-			}
-		})
-	}
-	if builds.Wait(); t.Failed() {
-		return
-	}
+	c.Files = append(c.Files, testBinaries(t, "cryptodev", "engine/devcrypto", "internal/chat/place", "virtiocrypto")...)
 	v := boot(t, c)
 	const env = "VCRYPTO_TEST_DEVICE=/dev/crypto VCRYPTO_TEST_CIPHERS=aes-cbc,aes-ctr,aes-ecb,aes-gcm,aes-ccm"
 	for _, command := range []string{
@@ -200,16 +186,7 @@ func TestDevcrypto(t *testing.T) {
 		"vcrypto engines --json",
 		env + " VCRYPTO_TEST_DAEMON=/usr/bin/vcrypto /tests/virtiocrypto.test -test.v -test.run TestDaemon",
 	} {
-		out, err := try(t, v, "sh", "-c", command)
-		if err != nil {
-			t.Errorf("%s: %v\n%s", command, err, tail(out, 100))
-		}
-		if strings.Contains(out, "--- SKIP") {
-			t.Errorf("%s skipped a test:\n%s", command, tail(out, 40))
-		}
-		if strings.Contains(out, "no tests to run") {
-			t.Errorf("%s ran no test", command)
-		}
+		runTests(t, v, command)
 	}
 	cleanLog(t, v)
 }

@@ -269,6 +269,46 @@ func try(t *testing.T, v *vm.VM, name string, args ...string) (string, error) {
 	return string(out), err
 }
 
+// testBinaries builds the tests of packages, without cgo, for guests: as
+// /tests/NAME.test, where NAME has hyphens for slashes.
+func testBinaries(t *testing.T, pkgs ...string) (files []vm.File) {
+	t.Helper()
+	dir := t.TempDir()
+	var builds sync.WaitGroup
+	for _, pkg := range pkgs {
+		name := strings.ReplaceAll(pkg, "/", "-") + ".test"
+		files = append(files, vm.File{Host: filepath.Join(dir, name), Guest: "/tests/" + name})
+		builds.Go(func() {
+			build := exec.Command("go", "test", "-c", "-o", filepath.Join(dir, name), "./"+pkg)
+			build.Dir = root
+			build.Env = append(build.Environ(), "CGO_ENABLED=0")
+			if out, err := build.CombinedOutput(); err != nil {
+				t.Errorf("building %s: %v\n%s", name, err, out)
+			}
+		})
+	}
+	if builds.Wait(); t.Failed() {
+		t.FailNow()
+	}
+	return files
+}
+
+// runTests runs a command in a guest, tests with -test.v among others. None may
+// fail, or be skipped.
+func runTests(t *testing.T, v *vm.VM, command string) {
+	t.Helper()
+	out, err := try(t, v, "sh", "-c", command)
+	if err != nil {
+		t.Errorf("%s: %v\n%s", command, err, tail(out, 100))
+	}
+	if strings.Contains(out, "--- SKIP") {
+		t.Errorf("%s skipped a test:\n%s", command, tail(out, 40))
+	}
+	if strings.Contains(out, "no tests to run") {
+		t.Errorf("%s ran no test", command)
+	}
+}
+
 // complaint is what a kernel's log has if something is wrong.
 var complaint = regexp.MustCompile(`BUG:|WARNING:|Oops|Call Trace|refcount_t|blocked for more than|general protection`)
 

@@ -412,6 +412,56 @@ func TestLongestChain(t *testing.T) {
 	}
 }
 
+// TestChainInTooManyPieces: memory in many small regions makes a few descriptors
+// many segments. Together with chains of the longest they would be gigabytes.
+func TestChainInTooManyPieces(t *testing.T) {
+	const regions, size = 512, 16
+	side := mapped(t, regions*size)
+	const sideAddr = 2 * guestAddr
+	var more []mem.Region
+	for i := range regions {
+		more = append(more, mem.Region{Addr: sideAddr + uint64(i*size), Data: side[i*size:][:size]})
+	}
+	c := virtqdrv.Config{Size: 16, Indirect: 16}
+	for _, packed := range []bool{false, true} {
+		for _, n := range []int{virtq.MaxSegments / regions, virtq.MaxSegments/regions + 1} {
+			in := make([]virtqdrv.Buf, n)
+			for i := range in {
+				in[i] = virtqdrv.Buf{Addr: sideAddr, Len: regions * size}
+			}
+			var batch [1]*virtq.Chain
+			var taken int
+			var err error
+			if packed {
+				c.Base = virtqdrv.PackedBase
+				r := newPackedRig(t, c, nil)
+				r.dev.Detach()
+				if err := r.dev.Attach(tableOf(t, append(more, mem.Region{Addr: r.Addr, Data: r.Data})...)); err != nil {
+					t.Fatal(err)
+				}
+				if err := r.drv.Add(in, nil, 0); err != nil {
+					t.Fatal(err)
+				}
+				r.drv.Publish()
+				taken, err = r.dev.Next(batch[:])
+			} else {
+				r := newRig(t, mainSize, c, nil, more...)
+				if err := r.drv.Add(in, nil, 0); err != nil {
+					t.Fatal(err)
+				}
+				r.drv.Publish()
+				taken, err = r.dev.Next(batch[:])
+			}
+			if legal := n <= virtq.MaxSegments/regions; (err == nil) != legal || (taken == 1) != legal {
+				t.Errorf("%d descriptors of %d regions each, packed %t: %d taken, %v", n, regions, packed, taken, err)
+			}
+			if taken == 1 && batch[0].ReadLen != uint64(n*regions*size) {
+				t.Errorf("%d descriptors are %d bytes", n, batch[0].ReadLen)
+			}
+		}
+	}
+}
+
 func TestBadConfig(t *testing.T) {
 	good := virtq.Config{Size: 8, Desc: guestAddr, Avail: guestAddr + 128, Used: guestAddr + 256}
 	table := tableOf(t, mem.Region{Addr: guestAddr, Data: mapped(t, 4096)})

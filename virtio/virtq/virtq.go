@@ -38,6 +38,12 @@ const (
 	// is what QEMU's is. It also bounds the memory and the time that a guest
 	// can make a device spend on a ring of chains which share descriptors.
 	MaxChain = 1024
+
+	// MaxSegments is the largest number of pieces that a chain's buffers are
+	// in, where they cross from one region of memory into the next: each
+	// descriptor once, which is more than a guest's few regions make. It
+	// bounds the memory of a chain where there are many small regions.
+	MaxSegments = 2 * MaxChain
 )
 
 // Config is what a driver and its transport settled for a queue.

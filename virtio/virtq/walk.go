@@ -94,6 +94,9 @@ func (q *Split) add(c *Chain, addr, n uint64, flags uint16) error {
 			}
 			off = addr - q.hotAddr
 		}
+		if len(c.segs) == MaxSegments {
+			return broken("chain in more than %d pieces of memory regions", MaxSegments)
+		}
 		take := min(n, uint64(len(q.hot))-off)
 		c.segs = append(c.segs, segment{off, uint32(take), q.hotRegion})
 		addr += take // cannot wrap: the region does not, and its end is in no region

@@ -124,7 +124,8 @@ static void one_hash(const struct hash *h)
 	int size = strlen(h->digest) / 2;
 
 	if (session(0, NULL, 0, h->id, h->keyed ? sizeof(mackey) : 0, &a)) {
-		if (errno == EINVAL && (!require_all || h->id == CRYPTO_RIPEMD160 || h->id == CRYPTO_RIPEMD160_HMAC))
+		if (errno == EINVAL && !cuse &&
+		    (!require_all || h->id == CRYPTO_RIPEMD160 || h->id == CRYPTO_RIPEMD160_HMAC))
 			skip("%s is offered neither by device nor kernel", n);
 		else
 			ok_errno(-1, 0, "%s: session", n);
@@ -174,6 +175,11 @@ static void one_hash(const struct hash *h)
 	b = must(0, NULL, 0, h->id, h->keyed ? sizeof(mackey) : 0);
 	ok(!hash(b, COP_FLAG_UPDATE | COP_FLAG_FINAL, msg, MSG, mac) && is(mac, h->digest),
 	   "%s: a new session needs no reset", n);
+	/* Some kernels wipe a state that has ended; that is no state to copy. */
+	cp = (struct cphash_op){ .dst_ses = b, .src_ses = a };
+	ok(!hash(a, COP_FLAG_RESET | COP_FLAG_UPDATE, msg, 33, NULL) && !hash(a, COP_FLAG_FINAL, NULL, 0, other) &&
+	   !ioctl(fd, CIOCCPHASH, &cp) && !hash(a, COP_FLAG_NO_ZC, msg, 99, mac) &&
+	   !hash(b, COP_FLAG_NO_ZC, msg, 99, other) && !memcmp(mac, other, size), "%s: CIOCCPHASH after an end", n);
 	hash(a, COP_FLAG_RESET | COP_FLAG_UPDATE, msg, 321, NULL);
 	cp = (struct cphash_op){ .dst_ses = b, .src_ses = a };
 	ok_errno(ioctl(fd, CIOCCPHASH, &cp), 0, "%s: CIOCCPHASH", n);

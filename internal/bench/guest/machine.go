@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"vcrypto/internal/classic"
 	"vcrypto/internal/vm"
 	"vcrypto/internal/vmm"
 )
@@ -23,12 +24,11 @@ import (
 // options are the flags.
 type options struct {
 	vcrypto, driver, classic, engine string
-	rounds, depth                    int
+	rounds, depth, cpus              int
 	time                             time.Duration
+	append                           string
+	programs                         string
 }
-
-// guestCPUs: one for the program, one for what answers it in the guest.
-const guestCPUs = 2
 
 // node is one of the guest's.
 type node struct {
@@ -45,6 +45,8 @@ type guest struct {
 	dir    string
 	nodes  []node
 	report Report
+
+	programs []classic.Program
 }
 
 func (g *guest) close() {
@@ -59,8 +61,8 @@ func (g *guest) close() {
 }
 
 // start boots the guest with all of its nodes.
-func start(ctx context.Context, o options) (g *guest, err error) {
-	g = &guest{o: o}
+func start(ctx context.Context, o options) (_ *guest, err error) {
+	g := &guest{o: o}
 	defer func() {
 		if err != nil {
 			g.close()
@@ -97,8 +99,9 @@ func start(ctx context.Context, o options) (g *guest, err error) {
 		return nil, err
 	}
 	c := vm.Config{
-		QEMU: qemu.Path,
-		CPUs: guestCPUs,
+		QEMU:   qemu.Path,
+		CPUs:   o.cpus,
+		Append: o.append,
 		// Ours comes first, and has the lower number.
 		Devices: append(arguments.Args,
 			"-object", "cryptodev-backend-builtin,id=builtin", "-device", "virtio-crypto-pci,cryptodev=builtin"),
@@ -107,14 +110,15 @@ func start(ctx context.Context, o options) (g *guest, err error) {
 		Files:   []vm.File{{Host: o.vcrypto, Guest: "/usr/bin/vcrypto"}},
 	}
 	if o.classic != "" {
-		module, err := buildClassic(ctx, o.classic, g.dir)
+		module, err := g.buildClassic(ctx)
 		if err != nil {
 			return nil, err
 		}
 		// The kernel's driver takes both devices; ours gets one of them later.
 		// /dev/crypto is cryptodev-linux's, which came first.
-		c.Modules = append(c.Modules, "virtio_crypto")
+		c.Modules = append(append(c.Modules, classic.Modules...), "virtio_crypto")
 		c.Insmod = append([]vm.Insmod{{Path: module}}, c.Insmod...)
+		c.Files = append(c.Files, classic.Files(g.programs)...)
 	}
 	if g.vm, err = vm.Start(ctx, c); err != nil {
 		return nil, err
@@ -125,26 +129,23 @@ func start(ctx context.Context, o options) (g *guest, err error) {
 	return g, g.describe(ctx, qemu)
 }
 
-// buildClassic builds cryptodev-linux for the guest's kernel, with its
-// asynchronous calls, in a copy of its sources.
-func buildClassic(ctx context.Context, sources, dir string) (string, error) {
-	if _, err := os.Stat(filepath.Join(sources, "cryptodev_int.h")); err != nil {
-		return "", fmt.Errorf("%s: no sources of cryptodev-linux: %w", sources, err)
-	}
+// buildClassic builds cryptodev-linux for the guest's kernel, and its programs
+// if they are wanted.
+func (g *guest) buildClassic(ctx context.Context) (module string, err error) {
 	kernel, err := vm.FindKernel("", "")
 	if err != nil {
 		return "", err
 	}
-	to := filepath.Join(dir, "cryptodev-linux")
-	for _, command := range [][]string{
-		{"cp", "-r", sources, to},
-		{"make", "-C", to, "CRYPTODEV_CFLAGS=-DENABLE_ASYNC", "KERNEL_DIR=/lib/modules/" + kernel.Version + "/build", "build"},
-	} {
-		if out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, out)
+	sources, err := classic.Copy(ctx, g.o.classic, filepath.Join(g.dir, "cryptodev-linux"))
+	if err != nil {
+		return "", err
+	}
+	if g.o.programs != "" {
+		if g.programs, err = sources.Programs(ctx); err != nil {
+			return "", err
 		}
 	}
-	return filepath.Join(to, "cryptodev.ko"), nil
+	return sources.Module(ctx, kernel.Version)
 }
 
 // sh runs a command line in the guest.
@@ -195,7 +196,7 @@ func (g *guest) describe(ctx context.Context, qemu vm.QEMU) error {
 	for _, n := range g.nodes {
 		r.Nodes = append(r.Nodes, n.Node)
 	}
-	r.GuestCPUs, r.Depth, r.Engine, r.CPUs = guestCPUs, g.o.depth, g.o.engine, runtime.NumCPU()
+	r.GuestCPUs, r.Depth, r.Engine, r.CPUs = g.o.cpus, g.o.depth, g.o.engine, runtime.NumCPU()
 	r.QEMU = qemu.Version.String()
 	var err error
 	if r.Kernel, err = g.sh(ctx, "uname -r"); err != nil {

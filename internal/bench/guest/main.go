@@ -9,6 +9,9 @@
 // back-end). If the sources of cryptodev-linux are named it has the kernel's
 // driver and that module on it; if not, ours.
 //
+// With -programs it is cryptodev-linux's own programs that measure, unchanged,
+// on our node and on the classic one.
+//
 // Nodes take turns, several times: what else the machine does meets all of
 // them, and the best of the rounds counts.
 package main
@@ -64,11 +67,18 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 4, "how often everything is measured")
 	flag.IntVar(&o.depth, "depth", 64, "asynchronous requests in flight")
 	flag.DurationVar(&o.time, "time", 300*time.Millisecond, "how long each")
+	// One CPU for the program, one for what answers it in the guest.
+	flag.IntVar(&o.cpus, "cpus", 2, "the guest's CPUs")
+	flag.StringVar(&o.append, "append", "", "added to the command line of the guest's kernel")
+	flag.StringVar(&o.programs, "programs", "", "measure with these programs of cryptodev-linux (such as speed,async_speed) instead, and print a table")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	r, err := measure(ctx, o)
-	if err == nil {
+	var r *Report
+	var err error
+	if o.programs != "" {
+		err = sideBySide(ctx, o)
+	} else if r, err = measure(ctx, o); err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(r)
 	}
 	if err != nil {
