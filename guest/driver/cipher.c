@@ -117,10 +117,12 @@ static int vcd_chunk_in(struct vcd_data *r, const struct vcd_cipher *c,
 
 	if (!err)
 		err = vcd_data_in(r, src, len);
-	if (!err && wire > len)
+	if (err)
+		return err;
+	if (wire > len)
 		memset(vcd_data_at(r, len), 0, wire - len);
 	vcd_data_segs(r, wire);
-	return err;
+	return 0;
 }
 
 /* The hash of a combined session, over the segments. */
@@ -236,7 +238,7 @@ int vcd_cipher_run(struct vcd_session *s, int op, u16 flags, struct vcd_mem src,
 		return 0;
 	if (s->cipher->kind == VCD_NULL)
 		return vcd_null(s, op, src, dst, len, hash);
-	if (s->cipher->whole && vcd_oversize(d, len))
+	if (s->cipher->whole && (vcd_oversize(d, len) || len > vcd_max_whole(d)))
 		return -EMSGSIZE;
 	if (!READ_ONCE(d->hw_ready))
 		return -EBUSY;

@@ -155,7 +155,7 @@ int vcd_data_out(struct vcd_data *r, struct vcd_mem dst, unsigned int len)
 	return 0;
 }
 
-/* The device reads and writes the first @len bytes of the segments. */
+/* The device reads and writes the first @len bytes of the segments, reserved. */
 void vcd_data_segs(struct vcd_data *r, unsigned int len)
 {
 	unsigned int n = DIV_ROUND_UP(len, r->seg_size);

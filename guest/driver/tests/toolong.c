@@ -2,7 +2,8 @@
 /*
  * Operations longer than a request may be, on a device whose max_size is in the
  * environment's MAX_SIZE: what can be split is, the rest is EMSGSIZE. With
- * STRICT the device counts what a request reads and writes together.
+ * STRICT the device counts what a request reads and writes together. --quick:
+ * only what cannot be split.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "harness.h"
 
 #define TAG 16
+#define WHOLE (4 << 20)	/* the driver's own limit to what cannot be split */
 
 static int fd;
 static bool strict;
@@ -39,6 +41,8 @@ static void gcm(uint32_t len, uint32_t aad, int want)
 {
 	uint32_t ses;
 
+	if (len > WHOLE)
+		want = EMSGSIZE;
 	if (new_session(fd, CRYPTO_AES_GCM, key, 16, &ses))
 		die("GCM");
 	memset(out, 0, 3 * max);
@@ -57,6 +61,8 @@ static void xts(uint32_t len, int want)
 	struct crypt_op cop = { .op = COP_ENCRYPT, .src = text, .dst = out, .len = len, .iv = iv0 };
 	uint32_t ses;
 
+	if (len > WHOLE)
+		want = EMSGSIZE;
 	if (new_session(fd, CRYPTO_AES_XTS, key, 64, &ses))
 		die("XTS");
 	memset(out, 0, 3 * max);
@@ -142,6 +148,8 @@ int main(int argc, char **argv)
 	xts(max / 2 - 16, 0);
 	xts(max, strict ? EMSGSIZE : 0);
 	xts(max + 16, EMSGSIZE);
+	if (quick)
+		return finish();
 	split(CRYPTO_AES_CBC, "CBC", 0);
 	split(CRYPTO_AES_CBC, "CBC", COP_FLAG_NO_ZC);
 	split(CRYPTO_AES_CTR, "CTR", 0);
