@@ -93,8 +93,7 @@ static void vcd_async_free(struct vcd_data *r)
 	struct vcd_file *f = r->file;
 
 	vcd_data_unpin(r, !r->err);
-	if (r->mm)
-		mmdrop(r->mm);
+	mmdrop(r->mm);
 	memzero_explicit(r->digest, sizeof(r->digest));
 	r->mm = NULL;
 	r->file = NULL;
@@ -185,8 +184,7 @@ static int vcd_async_fly(struct vcd_data *r, struct vcd_session *s, const u8 *iv
 			memset(vcd_data_at(r, cop->len), 0, wire - cop->len);
 		vcd_data_segs(r, wire);
 	}
-	mmgrab(current->mm);
-	r->mm = current->mm;
+	r->flew = true;
 	memcpy(r->next_iv, iv, VCD_BLOCK);
 	vcd_cipher_next_iv(r, s, cop->op, cop->len, r->next_iv, true);
 
@@ -237,8 +235,10 @@ int vcd_async_submit(struct vcd_file *f, struct vcd_session *s, struct vcd_op *o
 	}
 	r->cop = o->cop;
 	r->file = f;
-	r->mm = NULL;
+	mmgrab(current->mm);
+	r->mm = current->mm;
 	r->copied = false;
+	r->flew = false;
 	r->flying = false;
 	r->digestsize = 0;
 	kref_get(&f->ref);
@@ -277,20 +277,26 @@ int vcd_async_submit(struct vcd_file *f, struct vcd_session *s, struct vcd_op *o
 	return 0;
 }
 
-/* To the memory of who submitted, which is not the caller's. */
-static int vcd_remote_out(struct vcd_data *r)
+/*
+ * As copy_to_user(), but to the memory of who submitted, who need not be the
+ * caller: a file is shared by fork() and may be passed on. Whose memory is gone
+ * gets nothing, and nobody else what was for him.
+ */
+static int vcd_submitter_out(struct vcd_data *r, void __user *to, const u8 *from,
+			     unsigned int len)
 {
-	unsigned long at = (unsigned long)r->cop.dst;
-	unsigned int off = 0, n;
+	unsigned long at = (unsigned long)to;
+	unsigned int n;
 	struct page *page;
 	int err = 0;
 	long got;
 
+	if (r->mm == current->mm)
+		return copy_to_user(to, from, len) ? -EFAULT : 0;
 	if (!mmget_not_zero(r->mm))
 		return -EFAULT;
-	while (off < r->cop.len && !err) {
-		n = min_t(unsigned int, r->cop.len - off, PAGE_SIZE - offset_in_page(at));
-		n = min(n, r->seg_size - off % r->seg_size);
+	for (; len; from += n, at += n, len -= n) {
+		n = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(at));
 		mmap_read_lock(r->mm);
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
 		got = pin_user_pages_remote(r->mm, at, 1, FOLL_WRITE, &page, NULL);
@@ -302,10 +308,8 @@ static int vcd_remote_out(struct vcd_data *r)
 			err = -EFAULT;
 			break;
 		}
-		memcpy_to_page(page, offset_in_page(at), vcd_data_at(r, off), n);
+		memcpy_to_page(page, offset_in_page(at), from, n);
 		unpin_user_pages_dirty_lock(&page, 1, true);
-		off += n;
-		at += n;
 	}
 	mmput(r->mm);
 	return err;
@@ -314,22 +318,19 @@ static int vcd_remote_out(struct vcd_data *r)
 static int vcd_async_out(struct vcd_data *r)
 {
 	const struct crypt_op *cop = &r->cop;
-	struct vcd_mem dst = { .u = cop->dst };
 	u8 ivsize = r->m.session->cipher ? r->m.session->cipher->ivsize : 0;
-	int err;
+	unsigned int off, n;
+	int err = 0;
 
-	if (r->copied && r->mm) {
-		err = r->mm == current->mm ? vcd_data_out(r, dst, cop->len) :
-					     vcd_remote_out(r);
-		if (err)
-			return err;
+	for (off = 0; r->copied && off < cop->len && !err; off += n) {
+		n = min(cop->len - off, r->seg_size);
+		err = vcd_submitter_out(r, cop->dst + off, vcd_data_at(r, off), n);
 	}
-	if (r->digestsize && copy_to_user(cop->mac, r->digest, r->digestsize))
-		return -EFAULT;
-	if (cop->iv && (cop->flags & COP_FLAG_WRITE_IV) &&
-	    copy_to_user(cop->iv, r->next_iv, ivsize))
-		return -EFAULT;
-	return 0;
+	if (!err && r->digestsize)
+		err = vcd_submitter_out(r, cop->mac, r->digest, r->digestsize);
+	if (!err && cop->iv && (cop->flags & COP_FLAG_WRITE_IV))
+		err = vcd_submitter_out(r, cop->iv, r->next_iv, ivsize);
+	return err;
 }
 
 static struct vcd_data *vcd_async_first(struct vcd_file *f)
@@ -366,7 +367,7 @@ int vcd_async_fetch(struct vcd_file *f, struct crypt_op *cop)
 		return -EBUSY;
 	}
 	err = r->err;
-	if (r->mm)
+	if (r->flew)
 		trace_vcd_reap(&r->m.req, err);
 	if (err == -ESTALE) {
 		/* The device had lost the session and left the data alone. */

@@ -70,7 +70,7 @@ static int vcd_auth_aead(struct vcd_session *s, struct crypt_auth_op *caop, u8 *
 			return -EINVAL;
 		a.len -= a.tagsize;
 	}
-	if (a.len > VCD_MAX_WHOLE)
+	if (a.len > vcd_max_whole(s->dev))
 		return -EMSGSIZE;
 	if (s->cipher->id == CRYPTO_AES_CCM) {
 		err = vcd_ccm_check(iv, a.len);

@@ -117,10 +117,12 @@ static int vcd_chunk_in(struct vcd_data *r, const struct vcd_cipher *c,
 
 	if (!err)
 		err = vcd_data_in(r, src, len);
-	if (!err && wire > len)
+	if (err)
+		return err;
+	if (wire > len)
 		memset(vcd_data_at(r, len), 0, wire - len);
 	vcd_data_segs(r, wire);
-	return err;
+	return 0;
 }
 
 /* The hash of a combined session, over the segments. */
@@ -160,6 +162,7 @@ static int vcd_chunk(struct vcd_data **rp, struct vcd_session *s, int op,
 		memcpy(next, iv, VCD_BLOCK);
 		vcd_cipher_next_iv(*rp, s, op, len, next, true);
 		vcd_cipher_header(&(*rp)->m, c, op, vcd_wire_len(c, len), iv);
+		(*rp)->m.oversize = vcd_oversize(s->dev, c->ivsize + 2ULL * len);
 		err = vcd_data_send(rp, s, op);
 	} while (err == -ESTALE && --tries);
 	if (err)
@@ -235,6 +238,8 @@ int vcd_cipher_run(struct vcd_session *s, int op, u16 flags, struct vcd_mem src,
 		return 0;
 	if (s->cipher->kind == VCD_NULL)
 		return vcd_null(s, op, src, dst, len, hash);
+	if (s->cipher->whole && (vcd_oversize(d, len) || len > vcd_max_whole(d)))
+		return -EMSGSIZE;
 	if (!READ_ONCE(d->hw_ready))
 		return -EBUSY;
 	zc = src.u && dst.u && vcd_zero_copy(s, &span);
@@ -312,6 +317,8 @@ static int vcd_aead_send(struct vcd_data **rp, struct vcd_session *s,
 	para->aad_len = cpu_to_le32(a->aad_len);
 	para->src_data_len = cpu_to_le32(a->len + r->m.tag_in);
 	para->dst_data_len = cpu_to_le32(a->len + r->m.result);
+	r->m.oversize = vcd_oversize(s->dev, r->m.ivlen + a->aad_len +
+					     2ULL * a->len + a->tagsize);
 	return vcd_data_send(rp, s, a->op);
 }
 
@@ -331,6 +338,8 @@ int vcd_aead_run(struct vcd_session *s, const struct vcd_aead_op *a)
 	int tries = 2;
 	int err;
 
+	if (vcd_oversize(d, (u64)a->len + a->aad_len))
+		return -EMSGSIZE;
 	if (!READ_ONCE(d->hw_ready))
 		return -EBUSY;
 	r = vcd_data_get(d);

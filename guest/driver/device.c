@@ -74,8 +74,8 @@ static int vcd_find_vqs(struct vcd_device *d, struct virtqueue **vqs)
 /* How much data a request may carry, by the rings and by the device. */
 static int vcd_set_chunk(struct vcd_device *d, struct virtqueue **vqs)
 {
-	u64 chunk = VCD_MAX_CHUNK;
-	unsigned int i, ring, segs, shortest = UINT_MAX;
+	u64 chunk;
+	unsigned int i, ring, segs = VCD_MAX_SEGS, shortest = UINT_MAX;
 
 	for (i = 0; i < d->ndata; i++) {
 		ring = virtqueue_get_vring_size(vqs[i]);
@@ -85,9 +85,9 @@ static int vcd_set_chunk(struct vcd_device *d, struct virtqueue **vqs)
 			       d->name, ring);
 			return -EINVAL;
 		}
-		segs = (ring - VCD_EXTRA_DESCS) / 2;
-		chunk = min_t(u64, chunk, (u64)segs * VCD_SEG_SIZE);
+		segs = min(segs, (ring - VCD_EXTRA_DESCS) / 2);
 	}
+	chunk = segs * VCD_SEG_SIZE;
 	/* 0 is no size: taken as not said. The data counts twice, in and out. */
 	if (d->max_size) {
 		u64 room = d->max_size > VCD_BLOCK ? d->max_size - VCD_BLOCK : 0;
@@ -99,6 +99,7 @@ static int vcd_set_chunk(struct vcd_device *d, struct virtqueue **vqs)
 		       d->name, d->max_size);
 		return -EINVAL;
 	}
+	d->segs = segs;
 	d->chunk = chunk;
 	/* The caller's own memory: as much as max_size and any chain may have. */
 	d->kmax = d->max_size ? min_t(u64, round_down((d->max_size - VCD_BLOCK) / 2,

@@ -2,13 +2,15 @@
 /*
  * virtio_cryptodev: a virtio-crypto device as /dev/crypto.
  *
- *   program -- ioctl --> chrdev.c     files, the ioctls, their errors
+ *   program -- ioctl --> chrdev.c     the ioctls, their errors
+ *                        file.c       an open file and its sessions by number
  *                        crypt.c      CIOCCRYPT: order, locks, IVs
  *                        auth.c       CIOCAUTHCRYPT: AEAD, TLS, SRTP
  *                        async.c      CIOCASYNCCRYPT, CIOCASYNCFETCH, poll
  *                        cipher.c     ciphers and AEADs, in chunks
  *                        hash.c       hashes: here in parts, there at once
  *                        session.c    keys, and their sessions on the device
+ *                        ctrl.c       opened and closed there: the control queue
  *                        request.c    a data request's memory: copied, pinned
  *                        message.c    a data request's layout and answer
  *                        queue.c      requests on a virtqueue, and their return
@@ -16,8 +18,8 @@
  *                        algs.c       algorithms by number
  *                        limits.c     what one user may hold
  *                        stats.c      counters; trace.h, tracepoints
- *   kernel's crypto API > kcrypto.c  and skcipher.c, ahash.c, aead.c, akcipher.c:
- *                                     see kcrypto.h
+ *   kernel's crypto API > kcrypto.c  and kreq.c, skcipher.c, ahash.c, aead.c,
+ *                                     akcipher.c: see kcrypto.h
  *   virtio core -------> main.c       probe, remove, configuration
  *                        nodes.c      /dev/crypto, /dev/cryptodevN
  *
@@ -74,7 +76,6 @@
 #define VCD_MAX_CHUNK		(VCD_SEG_SIZE * VCD_MAX_SEGS)
 /* What cannot be split has larger segments, for up to 4 MiB. */
 #define VCD_MAX_SEG_SIZE	SZ_512K
-#define VCD_MAX_WHOLE		(VCD_MAX_SEG_SIZE * VCD_MAX_SEGS)
 /* Pages of a chunk of the caller's own memory, which may begin anywhere. */
 #define VCD_MAX_PAGES		(VCD_MAX_CHUNK / PAGE_SIZE + 1)
 /* Not a status of the specification: shows whether the device wrote one. */
@@ -180,6 +181,7 @@ struct vcd_device {
 	struct vcd_queue *queues;
 
 	unsigned int chunk;		/* most bytes of data in a request */
+	unsigned int segs;		/* most segments, each read and written */
 	unsigned int kmax;		/* likewise, of the kernel's door */
 	unsigned int ksegs;		/* most pieces of data in a request */
 	atomic_t users;			/* open files, transformations */
@@ -367,6 +369,7 @@ struct vcd_msg {
 	unsigned int tag_in;		/* bytes of tag sent, behind the source */
 	unsigned int result;		/* bytes of answer before the status */
 	bool short_ok;			/* less than dst_len is an answer too */
+	bool oversize;			/* beyond max_size as some devices count */
 
 	/* Read by the device, in this order. */
 	struct virtio_crypto_op_data_req out;
@@ -398,15 +401,22 @@ struct vcd_data {
 
 	/* Of an asynchronous operation. */
 	struct vcd_file *file;
-	struct mm_struct *mm;		/* whose memory it works on */
+	struct mm_struct *mm;		/* whose memory its pointers are of */
 	struct crypt_op cop;
 	int err;
 	bool copied;			/* the destination is written when fetched */
+	bool flew;			/* was one request, left to fly */
 	bool flying;			/* counted in session->async */
 	u8 next_iv[VCD_BLOCK];
 	u8 digest[VCD_MAX_RESULT];
 	unsigned int digestsize;
 };
+
+/* Bytes of data that cannot be split, as far as that is for memory and rings. */
+static inline unsigned int vcd_max_whole(const struct vcd_device *d)
+{
+	return READ_ONCE(d->segs) * VCD_MAX_SEG_SIZE;
+}
 
 /* An operation of CIOCCRYPT on its way. */
 struct vcd_op {
@@ -458,6 +468,11 @@ bool vcd_hash_offered(struct vcd_device *d, const struct vcd_hash *h);
 bool vcd_key_ok(struct vcd_device *d, const struct vcd_cipher *c, u32 keylen);
 bool vcd_mackey_ok(struct vcd_device *d, u32 keylen);
 
+/* ctrl.c */
+int vcd_create(struct vcd_session *s, enum vcd_slot slot, u64 *id,
+	       u32 gen, struct vcd_ctrl **end);
+void vcd_destroy(struct vcd_ctrl *c, u64 id);
+
 /* session.c */
 struct vcd_session *vcd_session_new(struct vcd_device *d, struct vcd_user *u);
 int vcd_session_set_cipher(struct vcd_session *s, const struct vcd_cipher *c,
@@ -483,6 +498,7 @@ struct vcd_lists {
 	unsigned int out, total;
 };
 
+bool vcd_oversize(const struct vcd_device *d, u64 bytes);
 void vcd_msg_header(struct vcd_msg *m, u32 opcode, u32 algo);
 void vcd_msg_lists(struct vcd_msg *m, struct vcd_lists *l);
 void vcd_msg_prepare(struct vcd_msg *m, struct vcd_session *s,
@@ -554,14 +570,18 @@ int vcd_async_settle(struct vcd_session *s);
 void vcd_async_close(struct vcd_file *f);
 __poll_t vcd_poll(struct file *filp, poll_table *wait);
 
-/* chrdev.c */
-extern const struct file_operations vcd_fops;
+/* file.c */
 int vcd_file_new(struct file *filp, struct vcd_device *d);
 void vcd_file_put(struct vcd_file *f);
 void vcd_files_wake(struct vcd_device *d);
-long vcd_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
+int vcd_close(struct inode *inode, struct file *filp);
+struct vcd_session *vcd_session_get(struct vcd_file *f, u32 sid);
 int vcd_ioctl_session(struct vcd_file *f, struct session_op *sop);
 int vcd_ioctl_finish(struct vcd_file *f, u32 sid);
+
+/* chrdev.c */
+extern const struct file_operations vcd_fops;
+long vcd_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 int vcd_ioctl_crypt(struct vcd_file *f, struct crypt_op *cop);
 int vcd_ioctl_auth(struct vcd_file *f, struct crypt_auth_op *caop);
 int vcd_ioctl_async(struct vcd_file *f, const struct crypt_op *cop);
@@ -572,10 +592,12 @@ long vcd_compat_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 /* kcrypto.c */
 int vcd_kcrypto_init(void);
 void vcd_kcrypto_exit(void);
-void vcd_kcrypto_device_init(struct vcd_device *d);
-void vcd_kcrypto_queue_init(struct vcd_queue *q);
 void vcd_kcrypto_add(struct vcd_device *d);
 void vcd_kcrypto_settle(void);
+
+/* kreq.c */
+void vcd_kcrypto_device_init(struct vcd_device *d);
+void vcd_kcrypto_queue_init(struct vcd_queue *q);
 void vcd_kcrypto_quiesce(struct vcd_device *d);
 void vcd_kwake(struct vcd_device *d);
 

@@ -151,9 +151,7 @@ static bool vcd_hash_there(struct vcd_session *s, u32 len)
 		return false;
 	if (h->keyed && !vcd_mackey_ok(d, s->mackeylen))
 		return false;
-	if (d->max_size && (u64)len + h->digestsize > d->max_size)
-		return false;
-	return len <= VCD_MAX_WHOLE;
+	return !vcd_oversize(d, (u64)len + h->digestsize) && len <= vcd_max_whole(d);
 }
 
 /* The header of a request for the hash of @len bytes. */

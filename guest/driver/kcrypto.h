@@ -5,7 +5,8 @@
  *
  *   user -- crypto API --> skcipher.c, ahash.c, aead.c, akcipher.c
  *                          what a request is on the wire
- *                          kcrypto.c     sent at once if it can be, else queued
+ *                          kcrypto.c     whose device does it
+ *                          kreq.c        sent at once if it can be, else queued
  *                          queue.c, session.c, message.c, as for /dev/crypto
  *
  * A request takes no memory: all it needs is in its context. Whatever the
@@ -35,7 +36,7 @@ struct vcd_kalg {
 	const struct vcd_cipher *cipher;	/* or NULL */
 	const struct vcd_hash *hash;		/* or NULL */
 	bool registered;
-	bool failed;				/* to register; not tried again */
+	bool failed;				/* to register, which was logged */
 	int (*add)(struct vcd_kalg *a, int priority);
 	void (*del)(struct vcd_kalg *a);
 };
@@ -75,12 +76,15 @@ static inline struct vcd_kreq *vcd_kreq(void *ctx)
 }
 
 /* kcrypto.c */
+extern struct workqueue_struct *vcd_kwq;
 int vcd_ktfm_init(struct vcd_ktfm *t, const struct vcd_kalg *a);
 void vcd_ktfm_exit(struct vcd_ktfm *t);
 struct vcd_session *vcd_ktfm_session(struct vcd_ktfm *t);
 void vcd_ktfm_set(struct vcd_ktfm *t, struct vcd_session *s);
 bool vcd_ktfm_usable(struct vcd_ktfm *t, u64 bytes);
 void vcd_kcount_fallback(struct vcd_ktfm *t);
+
+/* kreq.c */
 int vcd_kslice(struct scatterlist *to, unsigned int room, struct scatterlist *from,
 	       unsigned int off, unsigned int len, void *pad, unsigned int padlen);
 int vcd_kreq_send(struct vcd_kreq *k, struct vcd_ktfm *t, struct crypto_async_request *base,

@@ -9,6 +9,17 @@
 /* Header and IV go out as one piece of memory. */
 static_assert(offsetof(struct vcd_msg, iv) == offsetofend(struct vcd_msg, out));
 
+/*
+ * Whether so many bytes of a request are more than the device takes. The
+ * specification (virtio 1.2, 5.9.4) leaves open whether max_size is of all that
+ * a request reads and writes together: by the source alone one surely is too
+ * large, by the sum it may be, and ERR is then taken to say so.
+ */
+bool vcd_oversize(const struct vcd_device *d, u64 bytes)
+{
+	return d->max_size && bytes > d->max_size;	/* 0 is no size */
+}
+
 /* An empty header; the caller fills in its union and the lengths. */
 void vcd_msg_header(struct vcd_msg *m, u32 opcode, u32 algo)
 {
@@ -21,6 +32,7 @@ void vcd_msg_header(struct vcd_msg *m, u32 opcode, u32 algo)
 	m->aad_first = false;
 	m->result = 0;
 	m->short_ok = false;
+	m->oversize = false;
 }
 
 /**
@@ -96,6 +108,8 @@ int vcd_msg_result(struct vcd_msg *m)
 	switch (m->in[m->result]) {
 	case VIRTIO_CRYPTO_OK:
 		return 0;
+	case VIRTIO_CRYPTO_ERR:
+		return m->oversize ? -EMSGSIZE : -EIO;
 	case VIRTIO_CRYPTO_BADMSG:
 		return -EBADMSG;
 	case VIRTIO_CRYPTO_NOTSUPP:

@@ -103,14 +103,14 @@ int vcd_copy_out(struct vcd_mem to, unsigned int off, const void *from, unsigned
 	return copy_to_user(to.u + off, from, len) ? -EFAULT : 0;
 }
 
-/* Segments for @len bytes, up to VCD_MAX_WHOLE. */
+/* Segments for @len bytes, up to vcd_max_whole(). */
 int vcd_data_reserve(struct vcd_data *r, unsigned int len)
 {
 	unsigned int size = VCD_SEG_SIZE;
 
-	if (len > VCD_MAX_WHOLE)
+	if (len > vcd_max_whole(r->dev))
 		return -EMSGSIZE;
-	while (size * VCD_MAX_SEGS < len)
+	while (size * r->dev->segs < len)
 		size *= 2;
 	if (size > r->seg_size) {
 		vcd_segs_free(r, 0);
@@ -155,7 +155,7 @@ int vcd_data_out(struct vcd_data *r, struct vcd_mem dst, unsigned int len)
 	return 0;
 }
 
-/* The device reads and writes the first @len bytes of the segments. */
+/* The device reads and writes the first @len bytes of the segments, reserved. */
 void vcd_data_segs(struct vcd_data *r, unsigned int len)
 {
 	unsigned int n = DIV_ROUND_UP(len, r->seg_size);

@@ -32,6 +32,7 @@ func TestCommands(t *testing.T) {
 		"cancel":           testCancel,
 		"signal":           testSignal,
 		"background child": testBackgroundChild,
+		"daemon":           testDaemon,
 		"environment":      testEnvironment,
 		"pipes":            testPipes,
 		"failing writer":   testFailingWriter,
@@ -247,6 +248,25 @@ func testBackgroundChild(t *testing.T, v *VM) {
 	}
 }
 
+// testDaemon: what a command leaves behind with no hold on its output outlives
+// it, however soon the host is through with the command.
+func testDaemon(t *testing.T, v *VM) {
+	const daemons = 60
+	script := "for pid; do kill $pid && n=$((n + 1)); done; echo $n"
+	args := []string{"-c", script, "sh"}
+	for i := range daemons {
+		pid, err := v.Command(bounded(t), "sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!").Output()
+		if err != nil {
+			t.Fatalf("daemon %d: %v", i, err)
+		}
+		args = append(args, strings.TrimSpace(string(pid)))
+	}
+	out, err := v.Command(bounded(t), "sh", args...).Output()
+	if got := strings.TrimSpace(string(out)); err != nil || got != fmt.Sprint(daemons) {
+		t.Errorf("of %d daemons %s are left: %v", daemons, got, err)
+	}
+}
+
 func testEnvironment(t *testing.T, v *VM) {
 	c := v.Command(bounded(t), "sh", "-c", `echo "$A $PATH $HOME"; pwd`)
 	c.Env = []string{"A=b c"}
@@ -293,7 +313,7 @@ func testFailingWriter(t *testing.T, v *VM) {
 }
 
 func testTerminal(t *testing.T, v *VM) {
-	c := v.Command(bounded(t), "sh", "-c", `trap 'stty size' WINCH; tty; stty size; echo $TERM; read a; echo "got $a"; sleep 1000`)
+	c := v.Command(bounded(t), "sh", "-c", `trap 'stty size' WINCH; tty; stty size; echo $TERM; until [ "$a" = end ]; do read a; done; echo "got $a"; sleep 1000`)
 	c.TTY = &TTY{Rows: 30, Cols: 100, Term: "vt220"}
 	in, err := c.StdinPipe()
 	if err != nil {
@@ -322,11 +342,22 @@ func testTerminal(t *testing.T, v *VM) {
 	if err := c.Resize(50, 120); err != nil {
 		t.Fatal(err)
 	}
-	// The shell, which has its trap by now, runs it when read is interrupted, or
-	// after it.
-	fmt.Fprint(in, "line\n")
+	// The shell, which has its trap by now, runs it after a read, which that may
+	// interrupt. Size and input are not in order, so lines come until it did.
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var lines sync.WaitGroup
+	lines.Go(func() {
+		for ctx.Err() == nil {
+			fmt.Fprint(in, "line\n")
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
 	until("50 120")
-	until("got line")
+	cancel()
+	lines.Wait()
+	fmt.Fprint(in, "end\n")
+	until("got end")
 	fmt.Fprint(in, "\x03") // the terminal makes an interrupt of it
 	rest, _ := io.ReadAll(out)
 	err = c.Wait()

@@ -3,11 +3,15 @@
 package e2e
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"vcrypto/engine"
+	"vcrypto/engine/gocrypto"
 	"vcrypto/internal/vm"
+	"vcrypto/virtiocrypto"
 )
 
 // driverTest returns one of the driver's own test programs.
@@ -76,6 +80,56 @@ func guestDriver(t *testing.T, w way, c vm.Config) {
 	cleanLog(t, v)
 	v.Close()
 	d.log.waitFor(t, `device reset.*counted.operations=[1-9]`)
+}
+
+// TestTooLong: what is longer than a request may be is split, hashed in the guest
+// or EMSGSIZE, on a device that says how much it takes: ours, and one that counts
+// what a request reads and writes together.
+func TestTooLong(t *testing.T) {
+	w := generic(t)
+	const small, large = 64 << 10, 8 << 20 // large: beyond what the driver takes
+	c := withDriver(t, "")
+	c.QEMU = w.qemu.Path
+	for i, socket := range []string{
+		serve(t, "--max-size", fmt.Sprint(small)).socket,
+		serveEngine(t, w, strictEngine{gocrypto.New()}),
+		serve(t, "--max-size", fmt.Sprint(large)).socket,
+	} {
+		c.Devices = append(c.Devices, attach(t, w, socket, "--id", fmt.Sprint("dev", i))...)
+	}
+	c.Files = append(c.Files, driverTest(t, "toolong"))
+	v := boot(t, c)
+	for i, command := range []string{
+		fmt.Sprintf("MAX_SIZE=%d /tests/toolong", small),
+		fmt.Sprintf("STRICT=1 MAX_SIZE=%d /tests/toolong", virtiocrypto.DefaultMaxSize),
+		fmt.Sprintf("MAX_SIZE=%d /tests/toolong --quick", large),
+	} {
+		command += fmt.Sprint(" /dev/cryptodev", i)
+		if out, err := try(t, v, "sh", "-c", command); err != nil {
+			t.Errorf("%s: %v\n%s", command, err, tail(out, 60))
+		}
+	}
+	cleanLog(t, v)
+}
+
+// strictEngine fails requests that read and write more than DefaultMaxSize.
+type strictEngine struct{ engine.Engine }
+
+func (e strictEngine) NewWorker(c engine.WorkerConfig) (engine.Worker, error) {
+	w, err := e.Engine.NewWorker(c)
+	return strictWorker{w}, err
+}
+
+type strictWorker struct{ engine.Worker }
+
+func (w strictWorker) Reap(done []*engine.Request, m engine.ReapMode) int {
+	n := w.Worker.Reap(done, m)
+	for _, r := range done[:n] {
+		if len(r.Src)+len(r.Dst)+len(r.AAD)+int(r.IVLen) > virtiocrypto.DefaultMaxSize {
+			r.Status = engine.Failed
+		}
+	}
+	return n
 }
 
 // TestStopAndReset: a guest that is stopped goes on where it was; one that is

@@ -124,17 +124,23 @@ func moreKernels(t *testing.T, params string, f func(*testing.T, vm.Config)) {
 // registers, and the kernel's users get from it what the kernel's code gives.
 func TestKernelDoor(t *testing.T) {
 	w := generic(t)
+	pkey := buildPkey(t)
 	eachKernel(t, "", func(t *testing.T, c vm.Config) {
 		d := serve(t)
 		c.QEMU = w.qemu.Path
 		c.CPUs = 2
 		c.Devices = attach(t, w, d.socket)
-		c.Modules = []string{"algif_skcipher", "algif_aead", "algif_hash"}
-		c.Files = append(c.Files, driverTest(t, "kernel"))
+		c.Modules = []string{"algif_skcipher", "algif_aead", "algif_hash", "pkcs8_key_parser"}
+		c.Files = append(c.Files, driverTest(t, "kernel"), vm.File{Host: pkey, Guest: "/tests/pkey"})
 		v := boot(t, c)
 		names := driverAlgorithms
 		if strings.Contains(tested(t, v), "virtio-cryptodev-rsa") {
 			names = append(slices.Clone(names), "rsa")
+			before := driverStats(t, v)["data.kernel_requests"]
+			run(t, v, "/tests/pkey")
+			if driverStats(t, v)["data.kernel_requests"] == before {
+				t.Error("the kernel's keyring did not use the device for RSA")
+			}
 		}
 		selfTests(t, v, names)
 		if n := driverStats(t, v)["data.kernel_requests"]; n < 500 {

@@ -268,8 +268,9 @@ func TestPause(t *testing.T) {
 	cleanLog(t, v)
 }
 
-// TestNodeTaken: another module has /dev/crypto: the log says so, and
-// numbered nodes work.
+// TestNodeTaken: another module has /dev/crypto, and the name of an algorithm in
+// the kernel's crypto API: the log says so, and all else works. When the module is
+// gone the next start of the device gets both.
 func TestNodeTaken(t *testing.T) {
 	w := generic(t)
 	d := serve(t)
@@ -282,6 +283,10 @@ func TestNodeTaken(t *testing.T) {
 	if log := v.Log(); !strings.Contains(log, "/dev/crypto belongs to another module (cryptodev?); use /dev/cryptodev0") {
 		t.Errorf("the log does not say that /dev/crypto is taken:\n%s", tail(log, 20))
 	}
+	if log := v.Log(); !strings.Contains(log, "cannot register sha1 with the kernel's crypto API: -17;") {
+		t.Errorf("the log does not say that an algorithm's name is taken:\n%s", tail(log, 20))
+	}
+	selfTests(t, v, []string{"cbc-aes", "sha256"})
 	if out, err := try(t, v, "vcrypto", "test"); err == nil {
 		t.Errorf("another module's /dev/crypto is ours:\n%s", out)
 	}
@@ -291,6 +296,7 @@ func TestNodeTaken(t *testing.T) {
 	run(t, v, "rmmod", "taken")
 	run(t, v, "sh", "-c", "cd /sys/bus/virtio/drivers/virtio_cryptodev && d=$(ls -d virtio*) && echo $d >unbind && echo $d >bind")
 	run(t, v, "vcrypto", "test")
+	selfTests(t, v, driverAlgorithms)
 	cleanLog(t, v)
 }
 

@@ -30,16 +30,23 @@ func TestMatrix(t *testing.T) {
 	if !testAll {
 		t.Skip("make test-all runs the matrix; TestInTreeDriver and TestGuestDriver are its smallest useful part")
 	}
+	pkey := buildPkey(t)
+	for _, r := range matrix.Plan() {
+		name := fmt.Sprintf("qemu-%s-%s-linux-%s-%s-%s-%d-%s-%s", r.Way.QEMU, r.Way.Route, r.Kernel, r.Driver, r.Machine, r.CPUs, r.Rings, r.Interrupts)
+		t.Run(name, func(t *testing.T) { runRow(t, r, pkey) })
+	}
+}
+
+// buildPkey builds program pkey and returns its path.
+func buildPkey(t *testing.T) string {
+	t.Helper()
 	pkey := filepath.Join(t.TempDir(), "pkey")
 	build := exec.Command("go", "build", "-o", pkey, "./pkey")
 	build.Env = append(build.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building pkey: %v\n%s", err, out)
 	}
-	for _, r := range matrix.Plan() {
-		name := fmt.Sprintf("qemu-%s-%s-linux-%s-%s-%s-%d-%s-%s", r.Way.QEMU, r.Way.Route, r.Kernel, r.Driver, r.Machine, r.CPUs, r.Rings, r.Interrupts)
-		t.Run(name, func(t *testing.T) { runRow(t, r, pkey) })
-	}
+	return pkey
 }
 
 // row is a row of the plan while its VM runs.

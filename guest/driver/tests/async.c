@@ -187,26 +187,83 @@ static void kinds(void)
 	ok(good, "operations outlive the end of their session");
 }
 
-/* Another process fetches: the result is in the memory of who submitted. */
+/* What operations of shared() read and write. */
+struct shared {
+	uint8_t in[LEN], out[LEN], iv[16], mac[20];
+};
+
+/* A cipher's operation and a hash's: every kind of result. */
+static void shared(uint32_t ses, uint32_t hash, int flags, struct shared *m)
+{
+	/* Who fetches has the IV and the MAC there. */
+	if (!theirs)
+		flags |= COP_FLAG_WRITE_IV;
+	fill(m->in, LEN, 3);
+	memcpy(m->iv, iv0, 16);
+	if (submit(fd, ses, COP_ENCRYPT, flags, m->in, m->out, LEN, m->iv, NULL) ||
+	    submit(fd, hash, COP_ENCRYPT, 0, m->in, NULL, LEN, NULL, m->mac))
+		die("CIOCASYNCCRYPT");
+}
+
+/*
+ * One process submits, another fetches: results are in the memory of the first,
+ * and what the second has at the same addresses is left alone.
+ */
 static void forked(int flags)
 {
-	uint8_t *mine = mmap(NULL, 2 * LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint8_t want[LEN];
-	struct crypt_op cop;
+	struct shared *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct session_op sop = { .mac = CRYPTO_SHA1 };
+	uint8_t want[LEN], mac[20];
+	struct shared before;
+	struct crypt_op cop, h = { .len = LEN, .src = m->in, .mac = mac };
 	uint32_t ses;
 	int status;
+	pid_t pid;
 
 	new_session(fd, CRYPTO_AES_CBC, key, 16, &ses);
-	fill(mine, LEN, 3);
-	expect(mine, want, LEN);
-	submit(fd, ses, COP_ENCRYPT, flags, mine, mine + LEN, LEN, iv0, NULL);
-	pid_t pid = fork();
-	if (!pid)
-		_exit(fetch(fd, &cop) ? errno : 0);
+	if (ioctl(fd, CIOCGSESSION, &sop))
+		die("SHA-1");
+	shared(ses, sop.ses, flags, m);
+	pid = fork();
+	if (!pid) {
+		before = *m;
+		if (fetch(fd, &cop) || fetch(fd, &cop))
+			_exit(errno);
+		_exit(!theirs && memcmp(m, &before, sizeof(before)) ? 255 : 0);
+	}
 	waitpid(pid, &status, 0);
-	ok(status == 0, "a child fetches");
-	ok(!memcmp(mine + LEN, want, LEN), "what its parent has then (flags %d)", flags);
-	munmap(mine, 2 * LEN);
+	ok(status == 0, "a child fetches, and nothing of it is written (%#x)", status);
+	expect(m->in, want, LEN);
+	h.ses = sop.ses;
+	if (ioctl(fd, CIOCCRYPT, &h))
+		die("CIOCCRYPT");
+	ok(!memcmp(m->out, want, LEN), "what its parent has then (flags %d)", flags);
+	if (theirs)
+		skip("there IV and MAC are the child's");
+	else
+		ok(!memcmp(m->iv, want + LEN - 16, 16) && !memcmp(m->mac, mac, 20), "and the IV and the MAC");
+
+	if (theirs) {
+		skip("there memory that is gone is written");
+		goto out;
+	}
+	pid = fork();
+	if (!pid) {
+		shared(ses, sop.ses, flags, m);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	before = *m;
+	for (int i = 0; i < 2; i++) {
+		int err = fetch(fd, &cop) ? errno : 0;
+
+		/* What is done before CIOCASYNCCRYPT returns was written then. */
+		ok(err == (cuse ? 0 : EFAULT), "who submitted is gone: %s (%d)", cop.mac ? "a MAC" : "data and IV", err);
+	}
+	ok(!memcmp(m, &before, sizeof(before)), "and nothing of who fetched is written");
+out:
+	munmap(m, sizeof(*m));
+	end_session(fd, sop.ses);
 	end_session(fd, ses);
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hashicorp/yamux"
@@ -19,8 +20,8 @@ import (
 )
 
 // exec runs one command: starts it, copies its streams, passes signals on, and
-// reports its end. When the host lets go of the control stream the command and
-// what it started are killed.
+// reports its end. When the host lets go of the control stream before it has seen
+// that and the end of the output, the command and what it started are killed.
 func (a *agent) exec(control *yamux.Stream, id uint64, e *proto.Exec) {
 	var streams [3]*yamux.Stream
 	for fd, wanted := range e.Stdio {
@@ -75,6 +76,7 @@ func (a *agent) exec(control *yamux.Stream, id uint64, e *proto.Exec) {
 	go func() {
 		defer close(exited)
 		cmd.Wait()
+		std.untold.Add(-1)
 		proto.Send(control, exitEvent(cmd.ProcessState))
 	}()
 
@@ -87,7 +89,9 @@ func (a *agent) exec(control *yamux.Stream, id uint64, e *proto.Exec) {
 		case <-outputs:
 			outputs = nil
 		case <-hangup:
-			unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+			if std.untold.Load() > 0 {
+				unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+			}
 			exited, outputs = nil, nil
 		}
 	}
@@ -109,6 +113,10 @@ type stdio struct {
 	ours    []*os.File
 	tty     *os.File // the terminal's master, or nil
 	outputs sync.WaitGroup
+	// untold counts the ends that the host waits for, the command's and those of
+	// its outputs, each until just before the host is told: once it has all it lets
+	// go, and that may be seen before what told it is done here.
+	untold atomic.Int32
 }
 
 // start starts the command in a process group of its own, with its streams
@@ -182,6 +190,7 @@ func start(e *proto.Exec, streams [3]*yamux.Stream) (*exec.Cmd, *stdio, error) {
 	if err := cmd.Start(); err != nil {
 		return fail(err)
 	}
+	s.untold.Add(1)
 	s.copy(e, streams)
 	return cmd, s, nil
 }
@@ -207,9 +216,13 @@ func (s *stdio) copy(e *proto.Exec, streams [3]*yamux.Stream) {
 			}()
 			continue
 		}
+		s.untold.Add(1)
 		s.outputs.Go(func() {
-			// A terminal whose last user is gone gives EIO, a pipe end of file.
-			io.Copy(stream, file)
+			// A terminal whose last user is gone gives EIO, a pipe end of file;
+			// else the host takes no more.
+			if _, err := io.Copy(stream, file); err == nil || errors.Is(err, unix.EIO) {
+				s.untold.Add(-1)
+			}
 			stream.Close()
 		})
 	}

@@ -66,7 +66,7 @@ func run() error {
 		return fmt.Errorf("adding a private key to the kernel (is pkcs8_key_parser loaded?): %w", err)
 	}
 	k := kernelKey{int32(id), key.Size()}
-	return errors.Join(raw(k, key), padded(k, key), signed(k, key))
+	return errors.Join(raw(k, key), tooLarge(k, key), padded(k, key), signed(k, key))
 }
 
 // raw is the number itself: m^e, and back.
@@ -87,6 +87,20 @@ func raw(k kernelKey, key *rsa.PrivateKey) error {
 	}
 	if new(big.Int).SetBytes(back).Cmp(new(big.Int).SetBytes(m)) != 0 {
 		return fmt.Errorf("raw decryption gave %x, want %x", back, m)
+	}
+	return nil
+}
+
+// tooLarge is a number that is not below the modulus: EINVAL from the kernel's own
+// code, and so from everybody's.
+func tooLarge(k kernelKey, key *rsa.PrivateKey) error {
+	n := key.N.FillBytes(make([]byte, key.Size()))
+	for _, m := range [][]byte{n, bytes.Repeat([]byte{0xff}, key.Size())} {
+		for _, op := range []uintptr{keyctlEncrypt, keyctlDecrypt} {
+			if _, err := k.call(op, "enc=raw", m); !errors.Is(err, unix.EINVAL) {
+				return fmt.Errorf("operation %d on a number not below the modulus: %w, want EINVAL", op, err)
+			}
+		}
 	}
 	return nil
 }
