@@ -18,6 +18,7 @@ import (
 	_ "vcrypto/engine/gocrypto"
 	_ "vcrypto/engine/ipsecmb"
 	_ "vcrypto/engine/openssl"
+	"vcrypto/internal/manpage"
 	"vcrypto/internal/vm"
 )
 
@@ -70,6 +71,7 @@ does the cryptography on the host. Programs in the VM reach it through
 		newTestCommand(),
 		newSpeedCommand(),
 		newVMCommand(),
+		manpage.Command(),
 	)
 	return root
 }
