@@ -84,10 +84,10 @@ func Page(cmd *cobra.Command, release string, when time.Time) []byte {
 	p.line(".SH SYNOPSIS")
 	command, args, _ := strings.Cut(cmd.UseLine(), cmd.CommandPath())
 	p.line(`.B %s`, escape(command+cmd.CommandPath()))
-	if cmd.HasAvailableSubCommands() {
+	if args = strings.TrimSpace(args); cmd.HasAvailableSubCommands() && (args == "" || args == "[flags]") {
 		args = "COMMAND [flags]"
 	}
-	p.text(strings.TrimSpace(args))
+	p.text(args)
 
 	p.line(".SH DESCRIPTION")
 	p.paragraphs(cmp.Or(cmd.Long, cmd.Short))
