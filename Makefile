@@ -161,8 +161,23 @@ pgo: build ## renew the profile that the compiler optimizes bin/vcrypto by
 .PHONY: deb
 deb: ## build Debian packages into bin/: the programs, and the driver for DKMS
 	@scripts/setup build
-	@$(MAKE) --no-print-directory build
-	@packaging/build-deb
+	@$(MAKE) --no-print-directory packaged
+	@BIN=bin/deb packaging/build-deb
+
+# As distributions harden programs: anywhere in memory, nothing written to that
+# the loader is done with.
+.PHONY: packaged
+packaged:
+	@mkdir -p bin/deb
+	go build -trimpath -buildmode=pie -ldflags=-bindnow -tags '$(TAGS)' -o bin/deb/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags=-s -o bin/deb/vcrypto-init ./internal/vm/init
+
+# SKIP_VM=1 leaves out what a VM of the installed system shows.
+.PHONY: test-packages
+test-packages: ## install the packages in a Debian of their own, build, boot, upgrade, remove; lintian
+	@scripts/setup build vm qemu packages
+	@$(MAKE) --no-print-directory packaged build
+	packaging/test-packages
 
 .PHONY: screenshot
 screenshot: ## renew the picture of the chat, docs/img/vchat.svg

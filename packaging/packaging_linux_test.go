@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package packaging builds Debian packages; see README.md. Its one Go file is
-// their test.
+// their test, as far as it takes seconds and no root; test-packages is the rest.
 package packaging
 
 import (
@@ -65,7 +65,23 @@ func TestPackages(t *testing.T) {
 		}
 	}
 	want(t, host, "usr/bin/vcrypto", "usr/bin/vchat", "usr/lib/vcrypto/vcrypto-init", "usr/share/doc/vcrypto/examples/vcrypto.toml",
-		"usr/share/doc/vcrypto/copyright", "usr/lib/sysusers.d/vcrypto.conf")
+		"usr/share/doc/vcrypto/copyright", "usr/lib/sysusers.d/vcrypto.conf", "etc/vcrypto.toml",
+		"usr/share/man/man1/vcrypto.1.gz", "usr/share/man/man1/vcrypto-bench-device.1.gz", "usr/share/man/man1/vchat-listen.1.gz",
+		"usr/share/bash-completion/completions/vcrypto", "usr/share/zsh/vendor-completions/_vchat",
+		"usr/share/fish/vendor_completions.d/vcrypto.fish")
+	if conffiles := command(t, "", "dpkg-deb", "-I", debs[0], "conffiles"); conffiles != "/etc/vcrypto.toml\n" {
+		t.Errorf("conffiles: %q", conffiles)
+	}
+	// The licenses of what is linked in must come along.
+	copyright, err := os.ReadFile(filepath.Join(host, "usr/share/doc/vcrypto/copyright"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, module := range []string{"Go", "github.com/spf13/cobra", "golang.org/x/sys"} {
+		if !bytes.Contains(copyright, []byte("\nFiles: linked/"+module+"\nCopyright:\n ")) {
+			t.Errorf("no license of %s in\n%s", module, copyright)
+		}
+	}
 	unit, err := os.ReadFile(filepath.Join(host, "lib/systemd/system/vcrypto.service"))
 	if err != nil || !bytes.Contains(unit, []byte("ExecStart=/usr/bin/vcrypto serve")) || bytes.Contains(unit, []byte("/usr/local")) {
 		t.Errorf("the unit: %v\n%s", err, unit)
@@ -97,8 +113,11 @@ func TestPackages(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(source, "tests")); err == nil {
 		t.Error("the driver's tests are packaged")
 	}
-	for _, script := range []string{"postinst", "prerm"} {
-		for _, deb := range debs {
+	for _, script := range []string{"postinst", "prerm", "postrm"} {
+		for i, deb := range debs {
+			if i == 1 && script == "postrm" {
+				continue // the driver's package has none
+			}
 			check := exec.Command("sh", "-n")
 			check.Stdin = strings.NewReader(command(t, "", "dpkg-deb", "-I", deb, script))
 			if out, err := check.CombinedOutput(); err != nil {

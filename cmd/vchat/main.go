@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"vcrypto/internal/manpage"
 )
 
 func main() { os.Exit(run()) }
@@ -70,8 +72,8 @@ Exit status:
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newListen(), newConnect(), newHub(), newJoin(), newKeygen())
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(newListen(), newConnect(), newHub(), newJoin(), newKeygen(), manpage.Command())
 	return root
 }
 

@@ -19,6 +19,7 @@ import (
 	_ "vcrypto/engine/gocrypto"
 	_ "vcrypto/engine/ipsecmb"
 	_ "vcrypto/engine/openssl"
+	"vcrypto/internal/manpage"
 	"vcrypto/internal/vm"
 )
 
@@ -71,6 +72,7 @@ does the cryptography on the host. Programs in the VM reach it through
 		newTestCommand(),
 		newSpeedCommand(),
 		newVMCommand(),
+		manpage.Command(),
 	)
 	return root
 }
