@@ -54,7 +54,7 @@ type Instance struct {
 	cpus     []int
 	patience time.Duration
 	mem      mem.Memory
-	features uint64
+	features atomic.Uint64
 	queues   []*Queue // nil where not running
 	onHold   atomic.Bool
 	counters []Counters
@@ -96,8 +96,8 @@ func (in *Instance) Offered() uint64 {
 	return f
 }
 
-// Features are the features that were negotiated.
-func (in *Instance) Features() uint64 { return in.features }
+// Features are the features that were negotiated. It may be called at any time.
+func (in *Instance) Features() uint64 { return in.features.Load() }
 
 // SetFeatures tells the device which features were negotiated.
 func (in *Instance) SetFeatures(features uint64) error {
@@ -107,7 +107,7 @@ func (in *Instance) SetFeatures(features uint64) error {
 	if err := in.dev.Negotiated(features); err != nil {
 		return err
 	}
-	in.features = features
+	in.features.Store(features)
 	return nil
 }
 
@@ -206,7 +206,7 @@ func (in *Instance) StopAll() {
 func (in *Instance) Reset() {
 	in.StopAll()
 	in.dev.Reset()
-	in.features = 0
+	in.features.Store(0)
 }
 
 // Close resets the device and gives guest memory back. The instance must not
