@@ -288,22 +288,30 @@ static int vcd_submitter_out(struct vcd_data *r, void __user *to, const u8 *from
 	unsigned long at = (unsigned long)to;
 	unsigned int n;
 	struct page *page;
-	int err = 0;
+	int err = 0, locked;
 	long got;
 
 	if (r->mm == current->mm)
 		return copy_to_user(to, from, len) ? -EFAULT : 0;
+	if (!len)
+		return 0;
 	if (!mmget_not_zero(r->mm))
 		return -EFAULT;
 	for (; len; from += n, at += n, len -= n) {
 		n = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(at));
-		mmap_read_lock(r->mm);
+		if (mmap_read_lock_killable(r->mm)) {
+			err = -EINTR;
+			break;
+		}
+		/* It may let go of the lock to wait for a page, and then can be killed. */
+		locked = 1;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
-		got = pin_user_pages_remote(r->mm, at, 1, FOLL_WRITE, &page, NULL);
+		got = pin_user_pages_remote(r->mm, at, 1, FOLL_WRITE, &page, &locked);
 #else
-		got = pin_user_pages_remote(r->mm, at, 1, FOLL_WRITE, &page, NULL, NULL);
+		got = pin_user_pages_remote(r->mm, at, 1, FOLL_WRITE, &page, NULL, &locked);
 #endif
-		mmap_read_unlock(r->mm);
+		if (locked)
+			mmap_read_unlock(r->mm);
 		if (got != 1) {
 			err = -EFAULT;
 			break;

@@ -78,6 +78,8 @@
 #define VCD_MAX_SEG_SIZE	SZ_512K
 /* Pages of a chunk of the caller's own memory, which may begin anywhere. */
 #define VCD_MAX_PAGES		(VCD_MAX_CHUNK / PAGE_SIZE + 1)
+/* Pieces of it, or segments of ours: pages may be larger than these. */
+#define VCD_MAX_PIECES		(VCD_MAX_PAGES > VCD_MAX_SEGS ? VCD_MAX_PAGES : VCD_MAX_SEGS)
 /* Not a status of the specification: shows whether the device wrote one. */
 #define VCD_NO_STATUS		0xff
 /* Besides the data, in and out: header and IV, tag, AAD; status. */
@@ -186,6 +188,7 @@ struct vcd_device {
 	unsigned int ksegs;		/* most pieces of data in a request */
 	atomic_t users;			/* open files, transformations */
 	bool hw_ready;
+	bool frozen;			/* suspended: configuration waits */
 	u32 gen;			/* which life since a reset; never 0 */
 	struct srcu_struct srcu;	/* readers may use queue->vq */
 	unsigned long watching;		/* bit 0: the watchdog is armed */
@@ -394,8 +397,8 @@ struct vcd_data {
 	unsigned int nsrc;		/* of them the first are the source only */
 	struct vcd_user *user;		/* who pays for them */
 	struct page *pages[2 * VCD_MAX_PAGES];
-	struct scatterlist src_sg[VCD_MAX_PAGES];
-	struct scatterlist dst_sg[VCD_MAX_PAGES];
+	struct scatterlist src_sg[VCD_MAX_PIECES];
+	struct scatterlist dst_sg[VCD_MAX_PIECES];
 	u8 *aad;			/* kmalloc'ed */
 	struct scatterlist aad_sg;
 
@@ -503,6 +506,7 @@ void vcd_msg_header(struct vcd_msg *m, u32 opcode, u32 algo);
 void vcd_msg_lists(struct vcd_msg *m, struct vcd_lists *l);
 void vcd_msg_prepare(struct vcd_msg *m, struct vcd_session *s,
 		     enum vcd_slot slot, u64 id, u32 gen);
+bool vcd_msg_refused(const struct vcd_msg *m);
 int vcd_msg_result(struct vcd_msg *m);
 
 /* request.c */

@@ -95,7 +95,8 @@ static int vcd_hash_here(struct vcd_session *s)
 		if (!err && !vcd_hash_wiped(s))
 			err = crypto_shash_final(s->desc, digest);
 	}
-	s->hash_state = VCD_HASH_BUSY;
+	if (!err)
+		s->hash_state = VCD_HASH_BUSY;
 	return err;
 }
 
@@ -259,7 +260,8 @@ int vcd_hash_copy(struct vcd_session *dst, struct vcd_session *src)
 	err = crypto_shash_export(src->desc, state);
 	if (!err)
 		err = crypto_shash_import(dst->desc, state);
-	dst->hash_state = VCD_HASH_BUSY;
+	/* Its own is lost even if that failed: only a reset helps then. */
+	dst->hash_state = err ? VCD_HASH_SPENT : VCD_HASH_BUSY;
 	kfree_sensitive(state);
 	return err;
 }

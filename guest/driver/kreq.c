@@ -163,7 +163,7 @@ static bool vcd_kunsure(const struct vcd_kreq *k)
 {
 	const struct vcd_cipher *c = k->s->cipher;
 
-	return !k->m.req.error && c && c->kind == VCD_RSA;
+	return c && c->kind == VCD_RSA && vcd_msg_refused(&k->m);
 }
 
 /* What the device returned. */

@@ -102,6 +102,8 @@ static void vcd_config_work(struct work_struct *work)
 	bool ready;
 	u32 status;
 
+	if (READ_ONCE(d->frozen))
+		return;
 	mutex_lock(&d->lock);
 	if (d->state == VCD_UP) {
 		virtio_cread_le(d->vdev, struct virtio_crypto_config,
@@ -273,6 +275,9 @@ static int vcd_freeze(struct virtio_device *vdev)
 {
 	struct vcd_device *d = vdev->priv;
 
+	/* Up to 6.1 it waits for tests of algorithms, which need the device. */
+	WRITE_ONCE(d->frozen, true);
+	cancel_work_sync(&d->config);
 	vcd_calm(d);
 	mutex_lock(&d->lock);
 	vcd_stop(d, d->state == VCD_DEAD ? VCD_DEAD : VCD_DOWN);
@@ -293,6 +298,7 @@ static int vcd_restore(struct virtio_device *vdev)
 		vcd_kwake(d);	/* what waits for the device does so in vain */
 	}
 	mutex_unlock(&d->lock);
+	WRITE_ONCE(d->frozen, false);
 	if (!err)
 		queue_work(vcd_wq, &d->config);
 	return err;

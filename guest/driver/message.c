@@ -87,25 +87,36 @@ void vcd_msg_lists(struct vcd_msg *m, struct vcd_lists *l)
 	l->total = n;
 }
 
+/* The status that the device wrote, or -1 if what it wrote makes no answer. */
+static int vcd_msg_status(const struct vcd_msg *m)
+{
+	bool ok = m->req.used == m->req.writable;
+
+	if (m->short_ok)
+		ok = m->req.used && m->req.used <= m->req.writable;
+	return ok ? m->in[m->result] : -1;
+}
+
+/* Whether the device answered, and with ERR. */
+bool vcd_msg_refused(const struct vcd_msg *m)
+{
+	return !m->req.error && vcd_msg_status(m) == VIRTIO_CRYPTO_ERR;
+}
+
 /*
  * What the device made of it, as an errno. -ESTALE: it lost the session, or
  * was reset before it got the request. Any context.
  */
 int vcd_msg_result(struct vcd_msg *m)
 {
-	bool ok = m->req.used == m->req.writable;
-
 	if (m->req.error)
 		return m->req.error;
-	if (m->short_ok)
-		ok = m->req.used && m->req.used <= m->req.writable;
-	if (!ok) {
+	switch (vcd_msg_status(m)) {
+	case -1:
 		pr_err_ratelimited("%s: the device wrote %u bytes of an answer of %u\n",
 				   m->req.queue->dev->name, m->req.used,
 				   m->req.writable);
 		return -EIO;
-	}
-	switch (m->in[m->result]) {
 	case VIRTIO_CRYPTO_OK:
 		return 0;
 	case VIRTIO_CRYPTO_ERR:

@@ -281,8 +281,9 @@ unlock:
 	 */
 	if (kick && !virtqueue_notify(vq))
 		broken = true;
-	srcu_read_unlock(&d->srcu, idx);
+	/* Before the device may go. */
 	vcd_finish(q, came, broken, gen);
+	srcu_read_unlock(&d->srcu, idx);
 	return err;
 }
 

@@ -178,8 +178,8 @@ static unsigned int vcd_pages(const u8 __user *p, unsigned int len)
 	return DIV_ROUND_UP(offset_in_page(p) + len, PAGE_SIZE);
 }
 
-/* Pages that lie side by side in memory become one piece. */
-static void vcd_pages_sg(struct scatterlist *table, struct page **pages,
+/* Pages that lie side by side in memory become one piece. Return: pieces. */
+static unsigned int vcd_pages_sg(struct scatterlist *table, struct page **pages,
 			 unsigned int n, unsigned int off, unsigned int len)
 {
 	struct scatterlist *sg = NULL;
@@ -198,6 +198,7 @@ static void vcd_pages_sg(struct scatterlist *table, struct page **pages,
 		off = 0;
 	}
 	sg_mark_end(sg);
+	return sg - table + 1;
 }
 
 static bool vcd_pin_some(struct vcd_data *r, u8 __user *p, unsigned int n, bool write)
@@ -226,29 +227,37 @@ bool vcd_data_pin(struct vcd_data *r, struct vcd_user *u, u8 __user *src,
 {
 	unsigned int nsrc = vcd_pages(src, len);
 	unsigned int ndst = src == dst ? 0 : vcd_pages(dst, len);
+	unsigned int pieces;
 
 	if (!vcd_user_pin(u, nsrc + ndst))
 		return false;
 	r->npages = 0;
 	r->nsrc = src == dst ? 0 : nsrc;
 	if (!vcd_pin_some(r, src, nsrc, src == dst) ||
-	    (ndst && !vcd_pin_some(r, dst, ndst, true))) {
-		unpin_user_pages(r->pages, r->npages);
-		r->npages = 0;
-		atomic_sub(nsrc + ndst, &u->pages);
-		return false;
-	}
-	r->user = u;
+	    (ndst && !vcd_pin_some(r, dst, ndst, true)))
+		goto unpin;
 	r->m.src_len = len;
 	r->m.dst_len = len;
-	vcd_pages_sg(r->src_sg, r->pages, nsrc, offset_in_page(src), len);
+	pieces = vcd_pages_sg(r->src_sg, r->pages, nsrc, offset_in_page(src), len);
 	r->m.src = r->src_sg;
 	r->m.dst = r->src_sg;
 	if (ndst) {
-		vcd_pages_sg(r->dst_sg, r->pages + nsrc, ndst, offset_in_page(dst), len);
+		pieces += vcd_pages_sg(r->dst_sg, r->pages + nsrc, ndst, offset_in_page(dst), len);
 		r->m.dst = r->dst_sg;
+	} else {
+		pieces *= 2;
 	}
+	/* Scattered memory may be in more pieces than the ring takes. */
+	if (pieces > READ_ONCE(r->dev->ksegs))
+		goto unpin;
+	r->user = u;
 	return true;
+
+unpin:
+	unpin_user_pages(r->pages, r->npages);
+	r->npages = 0;
+	atomic_sub(nsrc + ndst, &u->pages);
+	return false;
 }
 
 /* Process context: it may sleep on a dirty page. */
