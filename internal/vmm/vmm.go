@@ -60,6 +60,10 @@ const (
 // it gives the guest garbage in max_size.
 const configSize = 56
 
+// queueSize is the size of each virtqueue, and so how many requests can be in
+// flight on it: QEMU's default of 64 is few for many callers, 2048 ends QEMU.
+const queueSize = 1024
+
 // virtioIDCrypto is virtio 1.3 section 5's number of the device.
 const virtioIDCrypto = 20
 
@@ -77,8 +81,8 @@ var QEMURoutes = []Route{
 		args: func(c Config, _ vm.Version) []string {
 			return []string{
 				"-chardev", fmt.Sprintf("socket,id=%s-sock,path=%s", c.ID, escape(c.Socket)),
-				"-device", fmt.Sprintf("vhost-user-test-device-pci,id=%s,chardev=%s-sock,virtio-id=%d,num_vqs=%d,config_size=%d",
-					c.ID, c.ID, virtioIDCrypto, c.Queues+1, configSize),
+				"-device", fmt.Sprintf("vhost-user-test-device-pci,id=%s,chardev=%s-sock,virtio-id=%d,num_vqs=%d,vq_size=%d,config_size=%d",
+					c.ID, c.ID, virtioIDCrypto, c.Queues+1, queueSize, configSize),
 			}
 		},
 	},
