@@ -36,7 +36,7 @@ func builtModule(t *testing.T, name string) string {
 // onDebugKernel has a guest boot the debug kernel.
 func onDebugKernel(t *testing.T, c *vm.Config) {
 	t.Helper()
-	images, err := filepath.Glob(filepath.Join(debugKernel, "boot/vmlinux-*"))
+	images, err := filepath.Glob(filepath.Join(debugKernel, "boot/vmlinuz-*"))
 	if err != nil || len(images) != 1 {
 		t.Fatalf("VCRYPTO_DEBUG_KERNEL=%s has %d kernels in boot (%v): it is what scripts/build-debug-kernel prints", debugKernel, len(images), err)
 	}
@@ -44,9 +44,12 @@ func onDebugKernel(t *testing.T, c *vm.Config) {
 		t.Fatal(err)
 	}
 	c.MemMB = 1024 // an eighth is KASAN's
-	// Tests of crypto_manager that take minutes; TestKernelDoorExtra has them.
-	c.Append = "cryptomgr.noextratests=1"
+	c.Append = noFuzz
 }
+
+// noFuzz leaves out the kernel's random tests of algorithms, which take long, but
+// for TestKernelDoorFuzzed.
+const noFuzz = "cryptomgr.noextratests=1"
 
 // looks is what a kernel that checks itself is asked at the end. kmemleak takes
 // no pointer's loss seriously that is younger than 5 seconds, nor memory that
@@ -133,5 +136,26 @@ func TestNoMemory(t *testing.T) {
 	}
 	t.Log(out)
 	run(t, v, "vcrypto", "test")
+	cleanLog(t, v)
+}
+
+// TestKernelDoorFuzzed: the kernel's random tests, which compare algorithms with
+// its own plain code, pass for ours.
+func TestKernelDoorFuzzed(t *testing.T) {
+	if debugKernel == "" {
+		t.Skip("Debian's kernels have no such tests: make test-debug-kernel")
+	}
+	w := generic(t)
+	d := serve(t)
+	c := withDriver(t, "")
+	c.QEMU = w.qemu.Path
+	c.CPUs = 2
+	c.Devices = attach(t, w, d.socket)
+	c.Append = strings.TrimPrefix(c.Append, noFuzz)
+	v := boot(t, c)
+	selfTests(t, v, driverAlgorithms)
+	if n := driverStats(t, v)["data.kernel_requests"]; n < 5000 {
+		t.Errorf("the kernel's tests sent %d requests to the device: no more than without random ones", n)
+	}
 	cleanLog(t, v)
 }
