@@ -117,10 +117,12 @@ static int vcd_chunk_in(struct vcd_data *r, const struct vcd_cipher *c,
 
 	if (!err)
 		err = vcd_data_in(r, src, len);
-	if (!err && wire > len)
+	if (err)
+		return err;
+	if (wire > len)
 		memset(vcd_data_at(r, len), 0, wire - len);
 	vcd_data_segs(r, wire);
-	return err;
+	return 0;
 }
 
 /* The hash of a combined session, over the segments. */
