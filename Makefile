@@ -104,7 +104,7 @@ test-all: test lint-report drivers check-driver ## every QEMU and kernel that De
 
 # The driver's tests on a kernel with KASAN, UBSAN, lockdep, kmemleak, which
 # takes long: to build (once), and as all is slow in there. RUN picks tests.
-DEBUG_KERNEL_TESTS = GuestDriver|StopAndReset|Reconnect|Devcrypto|KernelDoor|LUKS|KernelTLS|Unplug|Reboot|DaemonReplaced|Pause|NodeTaken|Suspend|Stuck|ManyQueues|Reload|NoMemory
+DEBUG_KERNEL_TESTS = GuestDriver|StopAndReset|Reconnect|Devcrypto|KernelDoor|LUKS|KernelTLS|Unplug|Reboot|DaemonReplaced|Pause|NodeTaken|Suspend|Stuck|ManyQueues|SeveralDevices|Reload|NoMemory
 RUN ?= ^Test($(DEBUG_KERNEL_TESTS))
 
 .PHONY: test-debug-kernel
