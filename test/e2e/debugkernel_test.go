@@ -58,7 +58,8 @@ const looks = `
 leaks() {
 	sleep 6
 	for i in 1 2; do echo scan >/sys/kernel/debug/kmemleak || exit; done
-	cat /sys/kernel/debug/kmemleak
+	head -n 60 /sys/kernel/debug/kmemleak
+	echo clear >/sys/kernel/debug/kmemleak
 }
 leaks
 tries=0
