@@ -103,6 +103,19 @@ test-all: test lint-report drivers check-driver ## every QEMU and kernel that De
 	VCRYPTO_DIFFERENTIAL=10m VCRYPTO_SEED=random \
 		go test -count=1 -tags '$(TAGS)' -run '^TestDifferential$$' -v -timeout 30m ./virtiocrypto
 
+# The driver's tests on a kernel with KASAN, UBSAN, lockdep, kmemleak, which
+# takes long: to build (once), and as all is slow in there. RUN picks tests.
+DEBUG_KERNEL_TESTS = GuestDriver|StopAndReset|Reconnect|Devcrypto|KernelDoor|LUKS|KernelTLS|Unplug|Reboot|DaemonReplaced|Pause|NodeTaken|Suspend|Stuck|ManyQueues|SeveralDevices|Reload|NoMemory
+RUN ?= ^Test($(DEBUG_KERNEL_TESTS))
+
+.PHONY: test-debug-kernel
+test-debug-kernel: ## the driver's tests on a kernel with KASAN, lockdep, kmemleak, which is built first; RUN=REGEXP for some
+	@scripts/setup build driver vm qemu tests debug-kernel
+	@$(MAKE) --no-print-directory build
+	$(MAKE) -C guest/driver tests
+	kernel=$$(scripts/build-debug-kernel bin/debug); \
+	VCRYPTO_DEBUG_KERNEL=$$kernel go test -count=1 -v -timeout 180m -run '$(RUN)' ./test/e2e
+
 .PHONY: support-table
 support-table: ## make docs/support.md's table of what make test-all saw
 	go run ./internal/matrix/table $(RESULTS) docs/support.md

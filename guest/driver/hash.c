@@ -18,7 +18,8 @@
  * @key: its key, copied; nothing if the hash has none
  * @keylen: in bytes, up to CRYPTO_HMAC_MAX_KEY_LEN
  *
- * Return: 0, -EINVAL if neither kernel nor device has it, or -ENOMEM.
+ * Return: 0, -EINVAL if neither kernel nor device has it, -ENOMEM, or -EINTR
+ * (killed).
  */
 int vcd_hash_init(struct vcd_session *s, const struct vcd_hash *h,
 		  const u8 *key, u32 keylen)
@@ -35,6 +36,9 @@ int vcd_hash_init(struct vcd_session *s, const struct vcd_hash *h,
 	}
 	tfm = crypto_alloc_shash(h->name, 0, 0);
 	if (IS_ERR(tfm)) {
+		err = PTR_ERR(tfm);
+		if (err == -ENOMEM || err == -EINTR)
+			return err;
 		/* Whole messages still can be hashed, by the device. */
 		return vcd_hash_offered(s->dev, h) ? 0 : -EINVAL;
 	}
@@ -45,8 +49,9 @@ int vcd_hash_init(struct vcd_session *s, const struct vcd_hash *h,
 		return -ENOMEM;
 	}
 	s->desc->tfm = tfm;
-	if (h->keyed && crypto_shash_setkey(tfm, key, keylen))
-		return -EINVAL;
+	err = h->keyed ? crypto_shash_setkey(tfm, key, keylen) : 0;
+	if (err)
+		return err == -ENOMEM ? err : -EINVAL;
 	err = crypto_shash_init(s->desc);
 	s->hash_state = VCD_HASH_FRESH;
 	return err;

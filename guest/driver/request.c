@@ -180,7 +180,7 @@ static unsigned int vcd_pages(const u8 __user *p, unsigned int len)
 
 /* Pages that lie side by side in memory become one piece. Return: pieces. */
 static unsigned int vcd_pages_sg(struct scatterlist *table, struct page **pages,
-			 unsigned int n, unsigned int off, unsigned int len)
+				 unsigned int n, unsigned int off, unsigned int len)
 {
 	struct scatterlist *sg = NULL;
 	unsigned int i, part;

@@ -21,16 +21,17 @@ import (
 	"vcrypto/internal/vmm"
 )
 
-const (
+const root = "../.."
+
+var (
+	// testAll says whether everything is wanted, or what CI has time for.
+	testAll = os.Getenv("VCRYPTO_TEST_ALL") != ""
+	// testLong says whether there is time for the driver's long tests.
+	testLong = testAll || debugKernel != ""
 	// patience bounds what takes a moment; a boot under emulation on a busy
 	// machine is what it is generous for.
-	patience = 3 * time.Minute
-
-	root = "../.."
+	patience = 3 * time.Minute * time.Duration(slowness)
 )
-
-// testAll says whether everything is wanted, or what CI has time for.
-var testAll = os.Getenv("VCRYPTO_TEST_ALL") != ""
 
 // way is a QEMU with a route by which it attaches a device.
 type way struct {
@@ -246,10 +247,14 @@ func tail(s string, lines int) string {
 // withDriver returns the configuration of a guest with our driver loaded.
 func withDriver(t *testing.T, params string) vm.Config {
 	t.Helper()
-	return vm.Config{
-		Insmod: []vm.Insmod{{Path: built(t, "virtio_cryptodev.ko"), Params: params}},
+	c := vm.Config{
+		Insmod: []vm.Insmod{{Path: builtModule(t, "virtio_cryptodev.ko"), Params: params}},
 		Files:  []vm.File{{Host: built(t, "vcrypto"), Guest: "/usr/bin/vcrypto"}},
 	}
+	if debugKernel != "" {
+		onDebugKernel(t, &c)
+	}
+	return c
 }
 
 // run runs a command in a guest and returns what it printed. It must succeed.
@@ -310,11 +315,15 @@ func runTests(t *testing.T, v *vm.VM, command string) {
 }
 
 // complaint is what a kernel's log has if something is wrong.
-var complaint = regexp.MustCompile(`BUG:|WARNING:|Oops|Call Trace|refcount_t|blocked for more than|general protection`)
+var complaint = regexp.MustCompile(`BUG:|WARNING:|UBSAN:|Oops|Call Trace|refcount_t|blocked for more than|general protection`)
 
-// cleanLog fails the test if the guest's kernel complained.
+// cleanLog fails the test if the guest's kernel complained. One that checks
+// itself has its last looks first, for which the driver is unloaded.
 func cleanLog(t *testing.T, v *vm.VM) {
 	t.Helper()
+	if debugKernel != "" {
+		lastLooks(t, v)
+	}
 	log := v.Log()
 	if at := complaint.FindStringIndex(log); at != nil {
 		const before, after = 2000, 3000 // characters

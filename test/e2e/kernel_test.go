@@ -91,7 +91,7 @@ func preferred(t *testing.T, all string, names []string) {
 // with testAll all builds of it.
 func drivers(t *testing.T) []string {
 	t.Helper()
-	all := []string{built(t, "virtio_cryptodev.ko")}
+	all := []string{builtModule(t, "virtio_cryptodev.ko")}
 	if testAll {
 		more, err := filepath.Glob(filepath.Join(root, "bin/driver/*/virtio_cryptodev.ko"))
 		if err != nil || len(more) == 0 {

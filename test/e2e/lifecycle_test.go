@@ -99,7 +99,7 @@ func startLoad(t *testing.T, v *vm.VM) *load {
 // or the one that was named; the other goes while programs use it, which ends
 // them, and comes back.
 func TestUnplugUnderLoad(t *testing.T) {
-	if !testAll {
+	if !testLong {
 		t.Skip("only make test-all has the time")
 	}
 	h := hotPlug(t, 2, "", "load")
@@ -230,7 +230,7 @@ func TestDaemonReplaced(t *testing.T) {
 // TestPause: a guest that stands still for longer than its driver waits for an
 // answer finds its requests answered when it goes on.
 func TestPause(t *testing.T) {
-	if !testAll {
+	if !testLong {
 		t.Skip("takes long: make test-all")
 	}
 	w := generic(t)
@@ -275,7 +275,7 @@ func TestNodeTaken(t *testing.T) {
 	w := generic(t)
 	d := serve(t)
 	c := withDriver(t, "")
-	c.Insmod = append([]vm.Insmod{{Path: built(t, "taken.ko")}}, c.Insmod...)
+	c.Insmod = append([]vm.Insmod{{Path: builtModule(t, "taken.ko")}}, c.Insmod...)
 	c.Files = append(c.Files, driverTest(t, "limits"))
 	c.QEMU = w.qemu.Path
 	c.Devices = attach(t, w, d.socket)
@@ -304,7 +304,7 @@ func TestNodeTaken(t *testing.T) {
 // first, and sessions go on after it. The kernel's debugging aid suspends the
 // devices for 5 seconds and resumes them.
 func TestSuspend(t *testing.T) {
-	if !testAll {
+	if !testLong {
 		t.Skip("takes long: make test-all")
 	}
 	w := generic(t)

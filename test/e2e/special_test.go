@@ -26,7 +26,7 @@ func newest(t *testing.T, route string) (way, matrix.Row) {
 
 // TestManyQueues: 64 data queues, the most a device has, over both transports.
 func TestManyQueues(t *testing.T) {
-	if !testAll {
+	if !testLong {
 		t.Skip("make test-all runs it; TestVFIOUserQueues has four")
 	}
 	const queues = 64
@@ -63,6 +63,9 @@ func TestManyQueues(t *testing.T) {
 // kernelOf returns the kernel that a guest with this configuration gets.
 func kernelOf(t *testing.T, c vm.Config) vm.Kernel {
 	t.Helper()
+	if c.Kernel != (vm.Kernel{}) {
+		return c.Kernel
+	}
 	version := ""
 	if len(c.Insmod) > 0 {
 		var err error
@@ -80,7 +83,7 @@ func kernelOf(t *testing.T, c vm.Config) vm.Kernel {
 // TestSeveralDevices: one VM with a device by each route, and two by one; each is
 // a node of its own and works.
 func TestSeveralDevices(t *testing.T) {
-	if !testAll {
+	if !testLong {
 		t.Skip("make test-all runs it; TestVFIOUserHotPlug has two devices in a VM")
 	}
 	_, row := newest(t, vmm.RouteVFIOUser)

@@ -36,8 +36,8 @@ const silence = 6 * time.Second
 // TestStuckUnderKernel: the same for requests of the kernel's users. Each ends,
 // and what comes while the device is down waits for it.
 func TestStuckUnderKernel(t *testing.T) {
-	if !testAll {
-		t.Skip("VCRYPTO_TEST_ALL is not set: TestStuckDevice shows the reset, by callers of the node")
+	if !testLong {
+		t.Skip("takes long, make test-all runs it: TestStuckDevice shows the reset, by callers of the node")
 	}
 	w := generic(t)
 	e := &silentEngine{Engine: gocrypto.New()}
