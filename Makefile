@@ -146,7 +146,8 @@ test-cryptodev-linux: ## cryptodev-linux's own programs on our /dev/crypto; VCRY
 	VCRYPTO_CRYPTODEV_LINUX=$(or $(abspath $(CRYPTODEV_LINUX)),$$(scripts/fetch-cryptodev-linux)) \
 		go test -count=1 -v -timeout 60m -run '^TestCryptodevLinux$$' ./test/e2e
 
-# If they are named it is measured beside ours, on the kernel's own driver.
+# If CRYPTODEV_LINUX names its sources, cryptodev-linux is measured beside ours, on
+# the kernel's own driver.
 .PHONY: bench-guest
 bench-guest: ## measure nodes in a guest (3 minutes); writes docs/performance-guest.md
 	@scripts/setup build driver vm qemu
@@ -205,4 +206,4 @@ clean: ## remove what was built; the cache stays
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 24

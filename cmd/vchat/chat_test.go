@@ -368,26 +368,6 @@ func TestNetcat(t *testing.T) {
 	same(t, "from nc -l", c.stdout.Bytes(), toNC)
 }
 
-// TestIdle: two ends with nothing to say use no processor time.
-func TestIdle(t *testing.T) {
-	key := keyFile(t, testKey)
-	l, addr := listen(t, held(t, ""), "--psk-file", key)
-	c := start(t, held(t, "hello"), "connect", addr, "--psk-file", key)
-	l.shows("hello")
-	const idle = 4 * time.Second
-	time.Sleep(idle)
-	c.signal(syscall.SIGTERM)
-	c.exits(exitOK)
-	l.signal(syscall.SIGTERM)
-	l.exits(exitOK)
-	for _, p := range []*process{l, c} {
-		// Starting takes some, under the race detector most of it.
-		if used := p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime(); used > idle/2 {
-			t.Errorf("%v of processor time in %v of silence", used, idle)
-		}
-	}
-}
-
 func TestIPv6(t *testing.T) {
 	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
 		t.Skipf("no IPv6 here: %v", err)

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,8 +26,9 @@ import (
 	"vcrypto/virtiocrypto/cryptodrv"
 )
 
-// patience is how long a test waits for what must happen.
-const patience = time.Minute
+// patience is how long a test waits for what must happen, on a machine that may
+// have stopped everything meanwhile.
+const patience = 3 * time.Minute
 
 // asProgram in the environment makes the test binary the program itself, so
 // that tests run real processes, with the race detector if they have it.
@@ -233,40 +235,40 @@ func (g *guest) works(session uint64) {
 	}
 }
 
-// flood keeps depth requests of size bytes in flight on a queue until the end,
-// and returns how many were answered.
-func (g *guest) flood(queue, depth, size int, end time.Time) (done int, err error) {
+// flood keeps depth requests of size bytes in flight on a queue until it is
+// over, and counts those that were answered.
+func (g *guest) flood(queue, depth, size int, answered *atomic.Int64, over func() bool) (err error) {
 	q := g.queues[queue]
 	id := g.session()
 	requests := make([]*cryptodrv.Request, depth)
 	for i := range requests {
 		if requests[i], err = cryptodrv.NewRequest(&g.memory.Memory, cryptodrv.Shape{IV: 16, Size: size}); err != nil {
-			return 0, err
+			return err
 		}
 		requests[i].Fill(id, cryptodrv.OpCipherEncrypt, make([]byte, 16), make([]byte, size))
 		if err := q.Add(requests[i].Readable, requests[i].Writable, uint64(i)); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	used := make([]virtqdrv.Used, depth)
-	for q.Show(); time.Now().Before(end); q.Show() {
+	for q.Show(); !over(); q.Show() {
 		n, err := q.Await(used)
 		if err != nil {
-			return done, err
+			return err
 		}
 		for _, u := range used[:n] {
 			r := requests[u.Cookie]
 			if s := r.Status(); s != virtiocrypto.StatusOK {
-				return done, fmt.Errorf("a request was answered %s", s)
+				return fmt.Errorf("a request was answered %s", s)
 			}
 			r.Forget()
 			if err := q.Add(r.Readable, r.Writable, u.Cookie); err != nil {
-				return done, err
+				return err
 			}
 		}
-		done += n
+		answered.Add(int64(n))
 	}
-	return done, nil
+	return nil
 }
 
 // ready reads whether the device says that it is.

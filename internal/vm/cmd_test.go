@@ -240,13 +240,27 @@ func testBackgroundChild(t *testing.T, v *VM) {
 	if err := c.Run(); err != nil || out.String() != "early\nlate\n" {
 		t.Errorf("%q, %v", &out, err)
 	}
+	// What is still open after the delay is given up. The command ends no sooner
+	// than its own output is here, so that none of that is.
 	out.Reset()
-	c = v.Command(bounded(t), "sh", "-c", "sleep 1000 & echo early")
-	c.Stdout, c.WaitDelay = &out, 200*time.Millisecond
+	in, end := io.Pipe()
+	c = v.Command(bounded(t), "sh", "-c", "sleep 1000 & echo early; read x; exit 0")
+	c.Stdin, c.WaitDelay = in, 200*time.Millisecond
+	c.Stdout = writerFunc(func(p []byte) (int, error) {
+		out.Write(p)
+		if out.String() == "early\n" {
+			end.Close()
+		}
+		return len(p), nil
+	})
 	if err := c.Run(); err != nil || out.String() != "early\n" {
 		t.Errorf("with WaitDelay: %q, %v", &out, err)
 	}
 }
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // testDaemon: what a command leaves behind with no hold on its output outlives
 // it, however soon the host is through with the command.

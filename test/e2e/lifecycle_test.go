@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -280,11 +281,14 @@ func TestNodeTaken(t *testing.T) {
 	c.QEMU = w.qemu.Path
 	c.Devices = attach(t, w, d.socket)
 	v := boot(t, c)
-	if log := v.Log(); !strings.Contains(log, "/dev/crypto belongs to another module (cryptodev?); use /dev/cryptodev0") {
-		t.Errorf("the log does not say that /dev/crypto is taken:\n%s", tail(log, 20))
-	}
-	if log := v.Log(); !strings.Contains(log, "cannot register sha1 with the kernel's crypto API: -17;") {
-		t.Errorf("the log does not say that an algorithm's name is taken:\n%s", tail(log, 20))
+	// The console is behind the commands.
+	for what, line := range map[string]string{
+		"/dev/crypto":         "/dev/crypto belongs to another module (cryptodev?); use /dev/cryptodev0",
+		"an algorithm's name": "cannot register sha1 with the kernel's crypto API: -17;",
+	} {
+		if _, err := v.WaitLog(bounded(t), regexp.MustCompile(regexp.QuoteMeta(line))); err != nil {
+			t.Errorf("the log does not say that %s is taken: %v", what, err)
+		}
 	}
 	selfTests(t, v, []string{"cbc-aes", "sha256"})
 	if out, err := try(t, v, "vcrypto", "test"); err == nil {

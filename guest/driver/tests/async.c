@@ -41,7 +41,7 @@ static bool readable(int f, int ms)
 /* Wait for one and fetch it. */
 static int fetch(int f, struct crypt_op *cop)
 {
-	if (!readable(f, 60000)) {
+	if (!readable(f, PATIENCE)) {
 		errno = ETIMEDOUT;
 		return -1;
 	}
@@ -284,7 +284,7 @@ static void epolled(uint32_t how)
 			left--;
 			flying++;
 		}
-		good = good && epoll_wait(ep, &e, 1, 20000) == 1;
+		good = good && epoll_wait(ep, &e, 1, PATIENCE) == 1;
 		while (flying && !ioctl(fd, CIOCASYNCFETCH, &cop))
 			flying--;
 	}

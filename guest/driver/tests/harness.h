@@ -46,4 +46,7 @@ int do_crypt(int fd, uint32_t ses, int op, const void *src, void *dst, uint32_t 
 void fill(void *buf, size_t len, uint32_t seed);
 double now(void);	/* seconds */
 
+/* How long poll waits, in ms, for what must happen: only a hang takes that. */
+#define PATIENCE 600000
+
 #endif

