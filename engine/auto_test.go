@@ -34,7 +34,7 @@ func init() {
 
 // present is such an engine that is here. Of others' limits it could make up for
 // those of gocrypto's XTS.
-var present = &wrapped{name: "shy-present", has: map[engine.Algorithm]bool{engine.AESXTS: false, engine.AESCTR: false}}
+var present = &wrapped{name: "shy-there", has: map[engine.Algorithm]bool{engine.AESXTS: false, engine.AESCTR: false}}
 
 func init() {
 	engine.Register(engine.Driver{

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,10 @@ import (
 
 // Options are what engines can be told when they are opened.
 type Options struct {
+	// Log is told why requests fail, where their status does not say it. nil
+	// is for none.
+	Log *slog.Logger
+
 	// Device is the cryptodev node of engine devcrypto, "" for /dev/crypto.
 	Device string
 
