@@ -9,7 +9,7 @@ import (
 
 // openAuto opens all engines that have a use here, best first.
 func openAuto(o Options) (Engine, error) {
-	engines, why := openRanked(o, nil)
+	engines, why := openRanked(o, nil, true)
 	switch engines = useful(engines, nil); len(engines) {
 	case 0:
 		return nil, &Error{Auto, "open", errors.Join(append(why, ErrUnavailable)...)}
@@ -20,7 +20,7 @@ func openAuto(o Options) (Engine, error) {
 }
 
 // openNamed opens an engine, and if it has limits the others that make up for
-// them.
+// them. Last resorts do not.
 func openNamed(d Driver, o Options) (Engine, error) {
 	e, err := d.Start(o)
 	if err != nil {
@@ -30,7 +30,7 @@ func openNamed(d Driver, o Options) (Engine, error) {
 	if !slices.ContainsFunc(all, func(s Support) bool { return s.Limits }) {
 		return e, nil
 	}
-	engines, _ := openRanked(o, []Engine{e})
+	engines, _ := openRanked(o, []Engine{e}, false)
 	engines = useful(engines, nil)
 	if len(engines) == 1 {
 		return e, nil
@@ -39,10 +39,12 @@ func openNamed(d Driver, o Options) (Engine, error) {
 }
 
 // openRanked adds to open engines those that are available, best first, but for
-// those only used by name. It also says why others are not.
-func openRanked(o Options, engines []Engine) (all []Engine, why []error) {
+// those only used by name, and last resorts unless they are wanted. It also says
+// why others are not.
+func openRanked(o Options, engines []Engine, lastResorts bool) (all []Engine, why []error) {
+	wanted := func(Algorithm) bool { return lastResorts }
 	for _, d := range Drivers() {
-		if d.Rank == 0 || slices.ContainsFunc(engines, isNamed(d.Name)) || !d.mayAdd(engines) {
+		if d.Rank == 0 || slices.ContainsFunc(engines, isNamed(d.Name)) || !d.mayAdd(engines, wanted) {
 			continue
 		}
 		e, err := d.Start(o)
@@ -55,18 +57,27 @@ func openRanked(o Options, engines []Engine) (all []Engine, why []error) {
 	return engines, why
 }
 
-// mayAdd reports whether opening the engine may be of use beside others.
-func (d Driver) mayAdd(engines []Engine) bool {
-	return d.May == nil || slices.ContainsFunc(d.May, func(s Support) bool { return adds(engines, s) })
+// mayAdd reports whether opening the engine may be of use beside others: a last
+// resort for the algorithms that are wanted of it.
+func (d Driver) mayAdd(engines []Engine, wanted func(Algorithm) bool) bool {
+	return d.May == nil || slices.ContainsFunc(d.May, func(s Support) bool {
+		return wanted(s.Algorithm) && adds(engines, s, true)
+	})
 }
 
-// useful closes and drops engines that have nothing that an earlier one does
-// not have, or has with limits, but not those with a name to keep. Errors of
-// closing an unused engine are no matter.
+// lastResort reports whether an engine is one that does only what no other has:
+// see [Driver].May.
+func lastResort(e Engine) bool {
+	return slices.ContainsFunc(Drivers(), func(d Driver) bool { return d.Name == e.Name() && d.May != nil })
+}
+
+// useful closes and drops engines that add nothing to earlier ones, but not those
+// with a name to keep. Errors of closing an unused engine are no matter.
 func useful(engines []Engine, keep []string) []Engine {
 	var kept []Engine
 	for _, e := range engines {
-		if slices.Contains(keep, e.Name()) || slices.ContainsFunc(e.Algorithms(), func(s Support) bool { return adds(kept, s) }) {
+		last := lastResort(e)
+		if slices.Contains(keep, e.Name()) || slices.ContainsFunc(e.Algorithms(), func(s Support) bool { return adds(kept, s, last) }) {
 			kept = append(kept, e)
 		} else {
 			e.Close()
@@ -75,13 +86,13 @@ func useful(engines []Engine, keep []string) []Engine {
 	return kept
 }
 
-// adds reports whether s is something that the engines do not have without
-// limits.
-func adds(engines []Engine, s Support) bool {
+// adds reports whether s is something that the engines do not have, or have with
+// limits only. If s is a last resort's, it does not make up for limits.
+func adds(engines []Engine, s Support, last bool) bool {
 	missing := func(n int) bool {
 		return !slices.ContainsFunc(engines, func(e Engine) bool {
 			have, ok := find(e.Algorithms(), s.Algorithm, n)
-			return ok && !have.Limits
+			return ok && (last || !have.Limits)
 		})
 	}
 	if s.KeySizes == nil {
@@ -102,7 +113,7 @@ func find(all []Support, a Algorithm, n int) (Support, bool) {
 }
 
 // union lists what engines can do together. Limits hold where no engine is
-// without.
+// without that may make up for them.
 func union(engines []Engine) []Support {
 	var all []Support
 	for _, a := range Algorithms() {
@@ -113,9 +124,9 @@ func union(engines []Engine) []Support {
 			if !ok {
 				continue
 			}
+			s.Limits = s.Limits && (h.Limits || has && lastResort(e))
 			has = true
 			any = any || h.KeySizes == nil
-			s.Limits = s.Limits && h.Limits
 			for _, n := range h.KeySizes {
 				if !slices.Contains(s.KeySizes, n) {
 					s.KeySizes = append(s.KeySizes, n)

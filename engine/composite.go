@@ -15,12 +15,13 @@ import (
 //
 // Its sessions are the members' own, so a batch that the first member can do
 // passes through untouched. A session with limits has a second one, of the
-// next member that can open it. It is opened with the first, so that no key is
-// kept, and closed with it.
+// next member that can open it and is no last resort. It is opened with the
+// first, so that no key is kept, and closed with it.
 type composite struct {
 	name    string
 	members []Engine
 	support []Support
+	last    []bool // by member: it is a last resort
 
 	// first are the members that an algorithm goes to before all others,
 	// where that is not for their order to say.
@@ -45,13 +46,17 @@ type second struct {
 
 // newComposite takes the engines over. support is what it lets them do.
 func newComposite(name string, members []Engine, support []Support) *composite {
-	return &composite{
+	c := &composite{
 		name:    name,
 		members: members,
 		support: support,
 		types:   make(map[reflect.Type]int),
 		seconds: make(map[Session]second),
 	}
+	for _, m := range members {
+		c.last = append(c.last, lastResort(m))
+	}
+	return c
 }
 
 func (c *composite) Name() string { return c.name }
@@ -70,9 +75,10 @@ func (c *composite) NewSession(p Params) (Session, error) {
 	limited, ok := s.(LimitedSession)
 	if have, _ := find(c.members[member].Algorithms(), p.Algorithm, len(p.Key)); ok && have.Limits {
 		// Without a second its requests end NotSupported, as they must.
+		rest := slices.DeleteFunc(order[at+1:], func(m int) bool { return c.last[m] })
 		var next int
-		if two.session, next, _ = c.open(p, order[at+1:]); two.session != nil {
-			two.member = order[at+1+next]
+		if two.session, next, _ = c.open(p, rest); two.session != nil {
+			two.member = rest[next]
 		}
 	}
 

@@ -18,7 +18,9 @@ func OpenMix(name string, by map[Algorithm]string, o Options) (Engine, error) {
 		return Open(name, o)
 	}
 	chosen := slices.Sorted(maps.Values(by))
-	engines, why, err := openAll(slices.Compact(chosen), name, o)
+	// Of a default that was named, what it lacks is not wanted.
+	wanted := func(a Algorithm) bool { return name == Auto || by[a] == Auto }
+	engines, why, err := openAll(slices.Compact(chosen), name, o, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +61,8 @@ func OpenMix(name string, by map[Algorithm]string, o Options) (Engine, error) {
 }
 
 // openAll opens the engines that were chosen by name, and those that have a
-// rank, each once, best first.
-func openAll(chosen []string, name string, o Options) (engines []Engine, why []error, err error) {
+// rank, each once, best first; last resorts for the algorithms that are wanted.
+func openAll(chosen []string, name string, o Options, wanted func(Algorithm) bool) (engines []Engine, why []error, err error) {
 	if name != Auto {
 		chosen = append(slices.Clone(chosen), name)
 	}
@@ -72,7 +74,7 @@ func openAll(chosen []string, name string, o Options) (engines []Engine, why []e
 	}
 	for _, d := range Drivers() {
 		must := slices.Contains(chosen, d.Name)
-		if !must && (d.Rank == 0 || !d.mayAdd(engines)) {
+		if !must && (d.Rank == 0 || !d.mayAdd(engines, wanted)) {
 			continue
 		}
 		e, err := d.Start(o)

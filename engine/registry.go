@@ -4,6 +4,7 @@ package engine
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,10 @@ import (
 
 // Options are what engines can be told when they are opened.
 type Options struct {
+	// Log is told why requests fail, where their status does not say it. nil
+	// is for none.
+	Log *slog.Logger
+
 	// Device is the cryptodev node of engine devcrypto, "" for /dev/crypto.
 	Device string
 
@@ -33,9 +38,11 @@ type Driver struct {
 	// an algorithm gets it. 0 is never chosen, only by name.
 	Rank int
 
-	// May, if not nil, is all that the engine may have, on any machine. "auto"
-	// does not even open it where better ones have all of that: for engines
-	// whose opening leaves traces.
+	// May, if not nil, is all that the engine may have, on any machine, and
+	// says that the engine is a last resort: opening it and its sessions leaves
+	// traces. Unless it is named it is only opened, with [Auto], for algorithms
+	// that no other has at all, and named or not it never makes up for another's
+	// limits.
 	May []Support
 
 	// Probe returns nil if the engine can be opened here, otherwise what is
@@ -84,7 +91,8 @@ const Auto = "auto"
 // With Auto each algorithm is done by the highest ranking engine that is
 // available here and has it. With a name it is done by that engine. Either way
 // a request that the engine cannot take (see [Support].Limits) is done by the
-// next one that has the algorithm, if there is one.
+// next one that has the algorithm, if there is one that is no last resort (see
+// [Driver].May).
 func Open(name string, o Options) (Engine, error) {
 	if name == Auto {
 		return openAuto(o)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -278,7 +279,7 @@ func (o benchOptions) line(what string, c bench.Case) benchLine {
 }
 
 func benchEngine(ctx context.Context, o benchOptions, c bench.Case) (benchLine, error) {
-	e, err := engine.Open(o.engine, engine.Options{})
+	e, err := engine.Open(o.engine, engine.Options{Log: slog.Default()})
 	if err != nil {
 		return benchLine{}, err
 	}

@@ -98,7 +98,7 @@ func (o *cuseOptions) run(ctx context.Context, log *slog.Logger) error {
 	if o.engineName == "devcrypto" {
 		return errors.New("--engine devcrypto: it works through the node that this command makes")
 	}
-	e, err := openCUSEEngine(o.engineName)
+	e, err := openCUSEEngine(o.engineName, engine.Options{Log: log})
 	if err != nil {
 		return err
 	}
@@ -110,16 +110,16 @@ func (o *cuseOptions) run(ctx context.Context, log *slog.Logger) error {
 
 // openCUSEEngine opens an engine for requests that come one at a time: with auto,
 // Go's library does all that it has.
-func openCUSEEngine(name string) (engine.Engine, error) {
+func openCUSEEngine(name string, options engine.Options) (engine.Engine, error) {
 	if name != engine.Auto {
-		return engine.Open(name, engine.Options{})
+		return engine.Open(name, options)
 	}
 	first := gocrypto.New()
 	by := make(map[engine.Algorithm]string)
 	for _, s := range first.Algorithms() {
 		by[s.Algorithm] = first.Name()
 	}
-	return engine.OpenMix(name, by, engine.Options{})
+	return engine.OpenMix(name, by, options)
 }
 
 // cuseDevice is a cryptodev node as a device of package cuse.

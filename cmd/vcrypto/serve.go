@@ -192,6 +192,7 @@ func serve(ctx context.Context, o serveOptions, log *slog.Logger) error {
 		}
 	}
 	harden.Lock(log)
+	o.engine.Log = log
 	e, err := openEngine(o)
 	if err != nil {
 		return err

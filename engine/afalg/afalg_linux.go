@@ -28,11 +28,12 @@ func init() {
 			_, err := open()
 			return err
 		},
-		Open: func(engine.Options) (engine.Engine, error) {
+		Open: func(o engine.Options) (engine.Engine, error) {
 			e, err := open()
 			if err != nil {
 				return nil, err // not a nil *Engine
 			}
+			e.trouble.Logger = o.Log
 			return e, nil
 		},
 	})

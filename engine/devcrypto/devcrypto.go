@@ -71,7 +71,12 @@ func open(o engine.Options) (*Engine, error) {
 	if err != nil {
 		return nil, opError(err)
 	}
-	return New(dev)
+	e, err := New(dev)
+	if err != nil {
+		return nil, err
+	}
+	e.trouble.Logger = o.Log
+	return e, nil
 }
 
 // opError is the error of an engine that cannot be opened.

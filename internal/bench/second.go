@@ -53,13 +53,17 @@ func newSecond(not string, c Case, keys [][]byte) (_ *second, err error) {
 }
 
 // openOther opens the simplest engine that has an algorithm, and is not the
-// named one if there is a choice.
+// named one if there is a choice. A last resort is none, if another has it.
 func openOther(not string, a engine.Algorithm) (engine.Engine, error) {
 	var fallback string
 	drivers := engine.Drivers()
 	slices.Reverse(drivers)
+	// To look what a last resort has is to open it.
+	slices.SortStableFunc(drivers, func(a, b engine.Driver) int {
+		return min(len(a.May), 1) - min(len(b.May), 1)
+	})
 	for _, d := range drivers {
-		if d.Rank == 0 || d.Probe(engine.Options{}) != nil {
+		if d.Rank == 0 || d.May != nil && fallback != "" || d.Probe(engine.Options{}) != nil {
 			continue
 		}
 		e, err := engine.Open(d.Name, engine.Options{})

@@ -52,9 +52,11 @@ func (w *Worker) Held() int { return len(w.done) - w.next }
 func (w *Worker) Close() error { return nil }
 
 // Trouble logs why requests fail, as their status does not tell; the first,
-// then one in a while, so that a guest cannot fill the log. The zero value is
-// ready for use, by several goroutines at once.
+// then one in a while, so that a guest cannot fill the log. It is for use by
+// several goroutines at once.
 type Trouble struct {
+	Logger *slog.Logger // nil for none
+
 	next   atomic.Int64 // Unix time in seconds of the next line
 	silent atomic.Int64 // failures since the last line
 }
@@ -63,11 +65,14 @@ const troubleInterval = 10 // seconds
 
 // Log tells of a request that failed.
 func (t *Trouble) Log(engine string, err error) {
+	if t.Logger == nil {
+		return
+	}
 	now := time.Now().Unix()
 	next := t.next.Load()
 	if now < next || !t.next.CompareAndSwap(next, now+troubleInterval) {
 		t.silent.Add(1)
 		return
 	}
-	slog.Warn("request failed", "engine", engine, "err", err, "silent", t.silent.Swap(0))
+	t.Logger.Warn("request failed", "engine", engine, "err", err, "silent", t.silent.Swap(0))
 }
