@@ -25,29 +25,35 @@ func (g *guest) taken(queue int, n uint64) {
 	}
 }
 
-// bounded runs what has to end.
-func bounded(t *testing.T, what string, f func()) {
+// newPatient makes a guest whose device holds chains until it is to hurry.
+func newPatient(t *testing.T, s *setup) (g *guest, open func()) {
 	t.Helper()
-	done := make(chan struct{})
-	go func() { defer close(done); f() }()
-	select {
-	case <-done:
-	case <-time.After(long):
-		t.Fatalf("%s does not end", what)
-	}
+	gate := make(chan struct{})
+	open = sync.OnceFunc(func() { close(gate) })
+	s.dev.async, s.dev.gate, s.dev.hurry = true, gate, open
+	return newGuest(t, s), open
+}
+
+// ends runs what has to end, which open has it do in any case.
+func ends(t *testing.T, what string, open, f func()) {
+	t.Helper()
+	late := time.AfterFunc(long, func() {
+		t.Errorf("%s waits for what nobody does", what)
+		open()
+	})
+	defer late.Stop()
+	f()
 }
 
 // TestPatience: a queue that ends has its worker hurry when what it has takes too
 // long, and answers all of it.
 func TestPatience(t *testing.T) {
-	gate := make(chan struct{})
-	hurry := func() { close(gate) }
-	g := newGuest(t, &setup{dev: echo{async: true, gate: gate, hurry: hurry}, patient: 10 * time.Millisecond})
+	g, open := newPatient(t, &setup{patient: 10 * time.Millisecond})
 	for i := range 4 {
 		g.send(i)
 	}
 	g.taken(0, 4)
-	bounded(t, "Stop", func() {
+	ends(t, "Stop", open, func() {
 		if base, err := g.in.Stop(0); base != 4 || err != nil {
 			t.Errorf("base %d, want 4 (%v)", base, err)
 		}
@@ -66,15 +72,13 @@ func TestPatienceIsShared(t *testing.T) {
 		"StopAll": func(g *guest) { g.in.StopAll() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			gate := make(chan struct{})
-			hurry := func() { close(gate) }
-			g := newGuest(t, &setup{dev: echo{async: true, gate: gate, hurry: hurry}, patient: time.Hour})
+			g, open := newPatient(t, &setup{patient: time.Hour})
 			for i := range 4 {
 				g.send(i)
 			}
 			g.taken(0, 4)
 			g.in.SpendPatience()
-			bounded(t, name, func() { stop(g) })
+			ends(t, name, open, func() { stop(g) })
 			g.receive(4)
 		})
 	}
@@ -145,12 +149,10 @@ func TestLimitPatience(t *testing.T) {
 		{time.Hour, 10 * time.Millisecond},
 		{10 * time.Millisecond, time.Hour},
 	} {
-		gate := make(chan struct{})
-		hurry := func() { close(gate) }
-		g := newGuest(t, &setup{dev: echo{async: true, gate: gate, hurry: hurry}, patient: test.option, limit: test.limit})
+		g, open := newPatient(t, &setup{patient: test.option, limit: test.limit})
 		g.send(0)
 		g.taken(0, 1)
-		bounded(t, "StopAll", func() { g.in.StopAll() })
+		ends(t, "StopAll", open, func() { g.in.StopAll() })
 		g.receive(1)
 	}
 }
