@@ -19,7 +19,8 @@ const (
 	maxMinor = 1
 
 	// unmapPatience is how long requests may take that use memory which is
-	// taken away: clients give up on an answer after 5 s.
+	// taken away: clients give up on an answer after 5 s. A device that can
+	// have requests fail that were not begun does so before.
 	unmapPatience = 3 * time.Second
 )
 

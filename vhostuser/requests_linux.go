@@ -158,6 +158,7 @@ func (b *backend) getQueueNum(*Message) ([]byte, error) {
 // resetOwner stops and disables all rings: what the protocol recommends for a
 // request that was never well defined.
 func (b *backend) resetOwner(*Message) ([]byte, error) {
+	b.pauseRunning()
 	for _, v := range b.rings {
 		b.stop(v)
 		v.enable = unsaid

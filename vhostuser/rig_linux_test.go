@@ -34,6 +34,7 @@ const (
 // echo is a device that inverts what it reads.
 type echo struct {
 	queues     int
+	hurry      func()      // what a worker does that is to hurry; nil: nothing
 	held       atomic.Bool // chains stay with the workers
 	holding    atomic.Int64
 	resets     atomic.Int64
@@ -119,6 +120,12 @@ func (w *echoWorker) Poll(bool) bool {
 	return true
 }
 
+func (w *echoWorker) Hurry() {
+	if w.d.hurry != nil {
+		w.d.hurry()
+	}
+}
+
 func (w *echoWorker) Close() {
 	w.d.mu.Lock()
 	defer w.d.mu.Unlock()
@@ -140,18 +147,24 @@ type rig struct {
 // newRig serves an echo device of three queues.
 func newRig(t *testing.T, ext Extension) *rig {
 	t.Helper()
+	return newRigWith(t, &echo{queues: 3}, ext, 0)
+}
+
+// newRigWith serves a device that has a patience, or 0 for the default.
+func newRigWith(t *testing.T, dev *echo, ext Extension, patient time.Duration) *rig {
+	t.Helper()
 	ours, theirs, err := SocketPair()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, fe: NewFrontEnd(ours), dev: &echo{queues: 3}, log: new(logBuffer), done: make(chan struct{})}
+	r := &rig{t: t, fe: NewFrontEnd(ours), dev: dev, log: new(logBuffer), done: make(chan struct{})}
 	r.fe.Timeout = patience
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(t.Context())
 	go func() {
 		defer close(r.done)
-		r.result = Serve(ctx, theirs, virtio.NewInstance(r.dev, virtio.Options{Log: log}), ext, Options{Log: log})
+		r.result = Serve(ctx, theirs, virtio.NewInstance(r.dev, virtio.Options{Log: log, Patience: patient}), ext, Options{Log: log})
 	}()
 	t.Cleanup(func() {
 		r.dev.release()

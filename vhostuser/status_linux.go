@@ -25,9 +25,7 @@ func (b *backend) setStatus(m *Message) ([]byte, error) {
 	}
 	b.status = uint8(s)
 	if !b.driverOK() {
-		for _, v := range b.rings {
-			b.pause(v)
-		}
+		b.pauseRunning()
 	}
 	return nil, b.startReady()
 }

@@ -79,14 +79,10 @@ func (b *backend) anyRunning() bool {
 }
 
 // pause stops a ring if it runs. It goes on where it was.
-func (b *backend) pause(v *vring) (ran bool) {
-	if !b.in.Running(v.index) {
-		return false
-	}
+func (b *backend) pause(v *vring) {
 	if base, err := b.in.Stop(v.index); err == nil {
 		v.base = base
 	}
-	return true
 }
 
 // stop stops a ring until the next SET_VRING_KICK.
@@ -98,12 +94,21 @@ func (b *backend) stop(v *vring) {
 	v.broken.Store(false)
 }
 
+// pauseRunning pauses the rings that run, together.
+func (b *backend) pauseRunning() (any bool) {
+	bases := b.in.StopAll()
+	for i, base := range bases {
+		b.rings[i].base = base
+	}
+	return len(bases) > 0
+}
+
+// pauseAll pauses all rings for a change that concerns them all.
 func (b *backend) pauseAll() (any bool) {
 	for _, v := range b.rings {
-		any = b.pause(v) || any
 		v.failed = false // what comes may have been what it lacked
 	}
-	return any
+	return b.pauseRunning()
 }
 
 // startReady starts the rings that are ready and do not run. A ring that

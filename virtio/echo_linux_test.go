@@ -24,7 +24,7 @@ import (
 type echo struct {
 	async bool
 	gate  chan struct{} // async: takes one value before each chain; nil: open
-	hurry bool          // async: a worker opens the gate when it is to hurry
+	hurry func()        // what a worker does that is to hurry; nil: nothing
 	fail  error         // of NewWorker
 
 	mu      sync.Mutex
@@ -86,10 +86,9 @@ func (w *worker) Poll(bool) (pushed bool) {
 	}
 }
 
-// Hurry opens the gate, if it is to.
 func (w *worker) Hurry() {
-	if w.dev.hurry {
-		close(w.dev.gate)
+	if w.dev.hurry != nil {
+		w.dev.hurry()
 	}
 }
 
@@ -141,13 +140,14 @@ type setup struct {
 	queue   virtqdrv.Config
 	polling virtio.Polling
 	patient time.Duration // virtio.Options.Patience
+	limit   time.Duration // of it, later; 0: none
 	log     *slog.Logger
 	noKick  bool
 }
 
 func newGuest(t testing.TB, s *setup) *guest {
 	t.Helper()
-	g := &guest{t: t, size: 1 << 20, dev: &s.dev, broken: make(chan error, 16), waitFor: 30 * time.Second}
+	g := &guest{t: t, size: 1 << 20, dev: &s.dev, broken: make(chan error, 16), waitFor: 2 * time.Minute}
 	fd, err := unix.MemfdCreate("guest", unix.MFD_CLOEXEC)
 	if err != nil {
 		t.Fatal(err)
@@ -179,6 +179,9 @@ func newGuest(t testing.TB, s *setup) *guest {
 		g.bufs = append(g.bufs, b)
 	}
 	g.in = virtio.NewInstance(g.dev, virtio.Options{Polling: s.polling, Patience: s.patient, Log: s.log})
+	if s.limit != 0 {
+		g.in.LimitPatience(s.limit)
+	}
 	t.Cleanup(func() {
 		if err := g.in.Close(); err != nil {
 			t.Error(err)

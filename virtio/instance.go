@@ -21,7 +21,8 @@ var (
 )
 
 // DefaultPatience is the default of [Options.Patience]: longer than what an
-// honest guest has in flight takes.
+// honest guest has in flight takes, and short enough for a device to end in
+// order before who asked it to kills it.
 const DefaultPatience = 20 * time.Second
 
 // Options are settings of an Instance.
@@ -35,7 +36,11 @@ type Options struct {
 
 	// Patience is how long a queue that is to end, or to let go of memory,
 	// waits for its chains before it has its worker [Hurrier.Hurry]; 0 for
-	// DefaultPatience. A front-end, and with it its VM, waits as long.
+	// DefaultPatience. A front-end, and with it its VM, waits as long. Queues
+	// that are stopped together, or soon one after another, share it.
+	//
+	// A transport whose front-end gives up sooner lowers it, with
+	// [Instance.LimitPatience]: vfio-user's does.
 	Patience time.Duration
 
 	// CPUs, if there are any, are those that the queues' threads run on: queue
@@ -52,7 +57,7 @@ type Instance struct {
 	polling  Polling
 	packed   bool // rings are offered
 	cpus     []int
-	patience time.Duration
+	patience patience
 	mem      mem.Memory
 	features atomic.Uint64
 	queues   []*Queue // nil where not running
@@ -74,10 +79,16 @@ func NewInstance(dev Device, o Options) *Instance {
 		polling:  o.Polling,
 		packed:   o.Packed,
 		cpus:     o.CPUs,
-		patience: o.Patience,
+		patience: patience{full: o.Patience},
 		queues:   make([]*Queue, dev.Queues()),
 		counters: make([]Counters, dev.Queues()),
 	}
+}
+
+// LimitPatience lowers [Options.Patience] to limit if it is more. No queue
+// runs.
+func (in *Instance) LimitPatience(limit time.Duration) {
+	in.patience = patience{full: min(in.patience.full, limit)}
 }
 
 // Device returns the device.
@@ -182,23 +193,45 @@ func (in *Instance) setHold(on bool) {
 
 // Stop stops a queue: it takes no more chains, and those it took are given
 // back before Stop returns. Base is the index of the first chain it did not
-// take.
+// take. The other queues go on.
+//
+// It waits for [Options.Patience] at most, and then for what was begun. What
+// earlier Stops waited is missing from it, until as much time has passed: a
+// transport that stops queue after queue waits no longer than for one.
 func (in *Instance) Stop(index int) (base uint16, err error) {
 	if !in.Running(index) {
 		return 0, &QueueError{index, "stop", ErrNotRunning}
 	}
-	base = in.queues[index].stop()
-	in.queues[index] = nil
+	in.queues[index].beginStop(in.patience.begin(time.Now()))
+	base = in.stopped(index)
+	in.patience.end(time.Now())
 	return base, nil
 }
 
-// StopAll stops all running queues.
-func (in *Instance) StopAll() {
-	for i := range in.queues {
-		if in.Running(i) {
-			in.Stop(i)
+// StopAll stops all running queues, as Stop does, together: none takes chains
+// while another is waited for. Bases are those of the queues that ran.
+func (in *Instance) StopAll() (bases map[int]uint16) {
+	end := in.patience.begin(time.Now())
+	for _, q := range in.queues {
+		if q != nil {
+			q.beginStop(end)
 		}
 	}
+	bases = make(map[int]uint16)
+	for i, q := range in.queues {
+		if q != nil {
+			bases[i] = in.stopped(i)
+		}
+	}
+	in.patience.end(time.Now())
+	return bases
+}
+
+// stopped waits for a queue that is to stop.
+func (in *Instance) stopped(index int) (base uint16) {
+	base = in.queues[index].stopped()
+	in.queues[index] = nil
+	return base
 }
 
 // Reset stops all queues and returns the device to its initial state. Guest

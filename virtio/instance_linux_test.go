@@ -57,9 +57,7 @@ func TestStopWaitsForHeldChains(t *testing.T) {
 	for i := range 4 {
 		g.send(i)
 	}
-	for g.in.Counters(0).Chains.Load() != 4 {
-		time.Sleep(time.Millisecond)
-	}
+	g.taken(0, 4)
 	stopped := make(chan uint16)
 	go func() {
 		base, _ := g.in.Stop(0)
@@ -89,32 +87,6 @@ func TestStopWaitsForHeldChains(t *testing.T) {
 	if got := g.stop(); got != 5 || g.drv.RawUsedIdx() != 5 {
 		t.Errorf("base %d, used index %d, want 5", got, g.drv.RawUsedIdx())
 	}
-}
-
-// TestPatience: a queue that ends has its worker hurry when what it has takes too
-// long, and answers all of it.
-func TestPatience(t *testing.T) {
-	g := newGuest(t, &setup{dev: echo{async: true, gate: make(chan struct{}), hurry: true}, patient: 10 * time.Millisecond})
-	for i := range 4 {
-		g.send(i)
-	}
-	for g.in.Counters(0).Chains.Load() != 4 {
-		time.Sleep(time.Millisecond)
-	}
-	stopped := make(chan uint16)
-	go func() {
-		base, _ := g.in.Stop(0)
-		stopped <- base
-	}()
-	select {
-	case base := <-stopped:
-		if base != 4 {
-			t.Errorf("base %d, want 4", base)
-		}
-	case <-time.After(2 * time.Minute):
-		t.Fatal("the queue waits for what nobody does")
-	}
-	g.receive(4)
 }
 
 func TestMemoryChangesWhileRunning(t *testing.T) {
@@ -184,9 +156,7 @@ func TestMemoryStaysWhileHeld(t *testing.T) {
 	for i := range 2 {
 		g.send(i)
 	}
-	for g.in.Counters(0).Chains.Load() != 2 {
-		time.Sleep(time.Millisecond)
-	}
+	g.taken(0, 2)
 	done := make(chan error)
 	go func() { done <- g.in.Memory().Set(nil) }()
 	for range 2 {

@@ -65,7 +65,7 @@ type Queue struct {
 	wake     *Event // ours: something else wants the thread
 	broken   func(error)
 	poll     Polling
-	patience time.Duration // of a drain
+	patience time.Duration // of a drain; see also stopBy
 	spins    spins
 	limiter  Limiter       // nil for none
 	pause    time.Duration // the limiter's: nothing is taken for so long
@@ -75,6 +75,7 @@ type Queue struct {
 	observer Observer // nil for none
 
 	stopping atomic.Bool
+	stopBy   time.Time    // when to lose patience; set before stopping
 	onHold   *atomic.Bool // of the instance
 	asleep   atomic.Bool
 	done     chan struct{} // closed when the thread has ended
@@ -178,7 +179,7 @@ func startQueue(index int, in *Instance, c QueueConfig) (*Queue, error) {
 		call:     c.Call,
 		broken:   c.Broken,
 		poll:     in.polling,
-		patience: in.patience,
+		patience: in.patience.full,
 		cpu:      in.cpu(index),
 		log:      in.log.With("queue", index),
 		counters: &in.counters[index],
@@ -198,11 +199,17 @@ func closeAfter(e *Event, err error) error {
 	return err
 }
 
-// stop ends the thread, after all chains it took were given back, and returns
-// the index of the next chain.
-func (q *Queue) stop() (base uint16) {
+// beginStop has the thread end, after all chains it took were given back, for
+// which it waits patiently until end. It is called once, and then stopped is.
+func (q *Queue) beginStop(end time.Time) {
+	q.stopBy = end
 	q.stopping.Store(true)
 	q.wake.Notify()
+}
+
+// stopped waits until the thread has ended and returns the index of the next
+// chain.
+func (q *Queue) stopped() (base uint16) {
 	<-q.done
 	q.wake.Close()
 	return q.ring.Base()

@@ -156,15 +156,17 @@ func (q *Queue) publish() {
 // not begun comes back undone.
 func (q *Queue) drain(w Worker) {
 	hurrier, _ := w.(Hurrier)
-	var end time.Time
+	begin := time.Now()
 	for q.ring.Held() > 0 {
 		left := time.Duration(-1) // forever
 		if hurrier != nil {
-			if end.IsZero() {
-				end = time.Now().Add(q.patience)
+			end := begin.Add(q.patience)
+			if q.stopping.Load() && q.stopBy.Before(end) {
+				end = q.stopBy // shared with others that stop
 			}
 			if left = max(time.Until(end), 0); left == 0 {
-				q.log.Warn("requests took too long to wait for: those that were not begun fail", "held", q.ring.Held(), "after", q.patience)
+				q.log.Warn("requests took too long to wait for: those that were not begun fail",
+					"held", q.ring.Held(), "after", time.Since(begin).Round(time.Millisecond))
 				hurrier.Hurry()
 				hurrier, left = nil, -1
 			}

@@ -115,7 +115,7 @@ type Observer interface {
 // Hurrier may be implemented by a worker whose chains may take long.
 type Hurrier interface {
 	// Hurry: the queue has to be without chains, because it ends or memory
-	// changes, and has waited for them for [Options.Patience]. What was not
+	// changes, and it was waited for [Options.Patience]. What was not
 	// begun is to be pushed undone by the next Poll. It is called on the
 	// queue's thread.
 	Hurry()

@@ -24,6 +24,11 @@ const (
 	// resetPatience is how long a reset is waited for: a driver waits for the
 	// device status to become 0, a client for its answer.
 	resetPatience = 2 * time.Second
+
+	// requestPatience is how long requests that were not begun are waited for
+	// when they have to end. A reset then ends in time, and so does an unmap,
+	// for which vfiouser waits longer than for a reset here.
+	requestPatience = resetPatience / 2
 )
 
 // Options are settings of a Function. Zero values stand for the defaults.
@@ -85,7 +90,8 @@ type queue struct {
 
 var _ vfiouser.Device = (*Function)(nil)
 
-// New makes a function of a device, which then belongs to it.
+// New makes a function of a device, which then belongs to it. It lowers the
+// device's [virtio.Options.Patience] to 1 s: clients give up soon.
 //
 // A device that wants to tell its driver of changes to its configuration
 // space has a method SetConfigChanger(virtio.ConfigChanger), which New calls.
@@ -103,6 +109,7 @@ func New(in *virtio.Instance, o Options) (*Function, error) {
 	if n < 1 || n > MaxQueues {
 		return nil, fmt.Errorf("virtio-pci function: %d queues: must be 1 to %d", n, MaxQueues)
 	}
+	in.LimitPatience(requestPatience)
 	f := &Function{
 		in:      in,
 		offered: in.Offered(),

@@ -37,6 +37,7 @@ const (
 type echo struct {
 	queues int
 	gate   chan struct{} // nil: open
+	hurry  func()        // what a worker does that is to hurry; nil: nothing
 	noMSIX bool
 
 	mu      sync.Mutex
@@ -95,6 +96,12 @@ func (w *echoWorker) Poll(bool) (pushed bool) {
 		default:
 			return pushed
 		}
+	}
+}
+
+func (w *echoWorker) Hurry() {
+	if w.e.hurry != nil {
+		w.e.hurry()
 	}
 }
 
@@ -194,7 +201,8 @@ func newServedRig(t testing.TB, dev *echo) *rig {
 	}
 	t.Cleanup(func() { l.Close() })
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r.in = virtio.NewInstance(dev, virtio.Options{Log: log, Packed: true})
+	// The function makes that patience its own.
+	r.in = virtio.NewInstance(dev, virtio.Options{Log: log, Packed: true, Patience: time.Hour})
 	f, err := virtiopci.New(r.in, virtiopci.Options{Log: log, NoMSIX: dev.noMSIX})
 	if err != nil {
 		t.Fatal(err)
