@@ -77,7 +77,7 @@ descriptors there. Calls of more than 128 KiB need CAP_SYS_PTRACE.`,
 // cuseSpeed tells what was measured; docs/performance-guest.md has the table.
 const cuseSpeed = `It is slow: a call is three trips between kernel and this program, and the
 guest's CPU does the work. Beside our driver in the same emulated VM a call took
-25 to 40 times as long on a quiet host; with 64 requests under way it did a 50th
+25 to 37 times as long on a quiet host; with 64 requests under way it did a 60th
 to a 130th of the work ("make bench-guest" measures both).`
 
 func (o *cuseOptions) run(ctx context.Context, log *slog.Logger) error {
